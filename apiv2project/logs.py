@@ -1,0 +1,42 @@
+"""Logging: events as one line each, to stderr and, where `API_V2_LOG_FILE` names one, to a file."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from apiv2project.environment import Environment
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "request"}
+
+
+class EventFormatter(logging.Formatter):
+    """`time level logger message key=value …`: what a caller gave as `extra` follows the constant message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        extra = " ".join(f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD)
+        return f"{line} {extra}" if extra else line
+
+
+def logging_configuration(env: Environment) -> dict[str, Any]:
+    """The dictionary for `logging.config`. `SRC_LOG_LEVELS` sets levels by source: `API_V2` is both apps, any other
+    name is a logger's."""
+    level = "DEBUG" if env.debug else env.log_level
+    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}}
+    if env.log_file:
+        handlers["file"] = {"class": "logging.handlers.WatchedFileHandler", "filename": env.log_file, "formatter": "event"}
+    loggers = {name: {"level": level} for name in ("processing", "modelsregistry")}
+    for source, wanted in env.src_log_levels.items():
+        for name in ("processing", "modelsregistry") if source == "API_V2" else (source,):
+            loggers[name] = {"level": wanted.upper()}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "event": {"()": EventFormatter, "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        },
+        "handlers": handlers,
+        "root": {"level": "WARNING", "handlers": list(handlers)},
+        "loggers": loggers,
+    }

@@ -1,0 +1,193 @@
+"""Where things are. How the service behaves is in `processing.runtime.parameters`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dj_database_url
+from django.utils.translation import gettext_lazy as _
+
+from apiv2project import environment
+from apiv2project.logs import logging_configuration
+
+BASE_DIR = environment.BASE_DIR
+VARIABLES = environment.variables()
+ENV = environment.read(VARIABLES)
+
+DATA_DIR = ENV.data_dir.absolute()
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+API_V2_VERSION = "2.0.0"
+API_V2_PUBLIC_ENDPOINTS = frozenset(ENV.public_endpoints)
+
+# Django's debug pages would show settings and source to a client: `DEBUG=true` raises the log level alone.
+DEBUG = False
+SECRET_KEY = ENV.secret_key or environment.kept_secret(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = ENV.secret_key_fallbacks
+ALLOWED_HOSTS = ENV.allowed_hosts
+LOGGING = logging_configuration(ENV)
+LOGGING_CONFIG = "logging.config.dictConfig"
+
+INSTALLED_APPS = [
+    "processing",
+    "modelsregistry",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_q",
+]
+
+MIDDLEWARE = [
+    "processing.api.requests.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "apiv2project.urls"
+WSGI_APPLICATION = "apiv2project.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(ENV.database_url or f"sqlite:///{DATA_DIR / 'apiv2.sqlite3'}", conn_max_age=None)
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE: writers wait in line instead of failing with "database is locked" when a read turns into a write.
+    # FULL: a task that was accepted is still there after a power cut.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 30,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-20000;"
+        ),
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The cache holds nothing that must be shared or survive: what processes must agree on is in the database.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": DATA_DIR / "files",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "incoming"
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
+CORS_URLS_REGEX = r"^/api/"
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_" + ENV.proxy_https_header.upper().replace("-", "_"), "https") if ENV.proxy_https_header else None
+)
+SECURE_SSL_REDIRECT = ENV.https
+SECURE_HSTS_SECONDS = 63_072_000 if ENV.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV.https
+SECURE_HSTS_PRELOAD = ENV.https
+SESSION_COOKIE_SECURE = ENV.https
+CSRF_COOKIE_SECURE = ENV.https
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "processing.api.authentication.ApiKeyAuthentication",
+        "processing.api.authentication.BrowserSession",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "processing.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "API v2",
+    "DESCRIPTION": "Post a document and a prompt; get an answer with the pages it rests on.",
+    "VERSION": API_V2_VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v2",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# The cluster keeps the pool of worker processes; what there is to do is read from the Task rows by our broker.
+# guard_cycle, queue_limit and ack_failures are what the tests prove; other values change what a crash does.
+Q_CLUSTER = {
+    "name": "apiv2",
+    "broker_class": "processing.queue.broker.TaskBroker",
+    "workers": 1,
+    "queue_limit": 1,
+    "guard_cycle": 0.5,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "save_limit": -1,
+    "recycle": 50,
+    "retry": 2_147_483,
+    "timeout": None,
+    "scheduler": False,
+    "log_level": "WARNING",
+}
+
+UNFOLD = {
+    "SITE_TITLE": "API v2",
+    "SITE_HEADER": "API v2",
+    "SITE_SUBHEADER": _("Document processing"),
+    "SITE_SYMBOL": "description",
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [],
+}

@@ -1,0 +1,100 @@
+"""The whole vocabulary between the service and a model: a request, a result, and the driver that turns one into the other.
+
+Everything here is plain data. A driver reads what its dialect can carry and ignores nothing in silence: what it must
+leave out (a temperature that the model refuses, an image that it cannot see) it names in `GenerationResult.dropped`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page as a picture; `media_type` is `image/jpeg` or `image/png`."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePage:
+    """One page of the document as a model gets it: `number` as a person counts (1 …), text as Markdown, maybe a picture."""
+
+    number: int
+    text: str
+    image: PageImage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One question about one document.
+
+    `question` is what the caller wrote; `instruction` is the same after the prompt template, for models that follow
+    instructions. `pages` are in reading order. `deadline` is a `time.monotonic()` value: no driver works past it.
+    """
+
+    model: str
+    question: str
+    instruction: str
+    pages: tuple[SourcePage, ...]
+    deadline: float
+    system: str = ""
+    temperature: float | None = None
+    max_tokens: int | None = None
+    response_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens spent; `estimated` when the provider did not say."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A place in the document that the answer rests on: `text` stands verbatim on page `page`; `score` is 0.0–1.0."""
+
+    page: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """What a model answered.
+
+    `finish_reason` is `stop`, `length`, `content_filter` or `refusal`. `passages` is filled by drivers that know what
+    their answer rests on; for the others the pipeline looks for evidence itself. `dropped` names request fields that
+    the model does not take. `details` goes into the answer's `processing_metadata`.
+    """
+
+    text: str
+    model: str
+    usage: Usage
+    finish_reason: str = "stop"
+    passages: tuple[Passage, ...] = ()
+    dropped: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ignore_text(_: str) -> None:
+    """The listener for callers that do not watch the answer arrive."""
+
+
+class Driver(Protocol):
+    """A model dialect. One file in `drivers/` defines one subclass-free implementation and its `kind`.
+
+    `generate` raises `modelsregistry.errors.ModelError` and nothing else; it calls `on_text` with each piece of the
+    answer as it arrives, at least once, in order, and the pieces joined are `GenerationResult.text`.
+    """
+
+    kind: str
+    label: str
+
+    def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult: ...

@@ -1,0 +1,9 @@
+"""The index of the app's models; each lives in its room."""
+
+from processing.access.models import ApiKey
+from processing.documents.models import StoredDocument
+from processing.queue.models import WorkerHost
+from processing.runtime.models import ConfigurationRevision
+from processing.tasks.models import Task
+
+__all__ = ["ApiKey", "ConfigurationRevision", "StoredDocument", "Task", "WorkerHost"]

@@ -1,0 +1,98 @@
+"""The Task row: what was asked, where it stands, what came out. Its states change by `lifecycle` alone."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Status(models.TextChoices):
+    """`pending` is kept for clients that know it; a task here is `queued` from its first moment."""
+
+    PENDING = "pending", _("pending")
+    QUEUED = "queued", _("queued")
+    PROCESSING = "processing", _("processing")
+    COMPLETED = "completed", _("completed")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+FINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+class Task(models.Model):
+    """One document, one prompt, one answer.
+
+    `seq` is the order of arrival; `id` is what clients know. `attempts` counts claims. `lease_token` rises with every
+    claim and cancel: a write that carries an older token changes nothing. Times are database time.
+    """
+
+    seq = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tasks")
+    api_key = models.ForeignKey("processing.ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    document = models.ForeignKey(
+        "processing.StoredDocument", null=True, blank=True, on_delete=models.SET_NULL, related_name="tasks"
+    )
+    request_id = models.CharField(max_length=64, blank=True)
+
+    prompt = models.TextField()
+    model = models.CharField(max_length=200, help_text=_("The model that was asked for."))
+    options = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text=_("Processing options in force."))
+    configuration_revision = models.BigIntegerField(default=0)
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    progress = models.FloatField(default=0.0)
+    step = models.CharField(max_length=120, blank=True)
+    priority = models.SmallIntegerField(default=0)
+
+    attempts = models.SmallIntegerField(default=0)
+    max_attempts = models.SmallIntegerField(default=3)
+    lease_token = models.BigIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    available_at = models.DateTimeField(db_default=Now())
+    host = models.CharField(max_length=200, blank=True)
+    worker_pid = models.IntegerField(null=True, blank=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    filename = models.CharField(max_length=255)
+    file_size = models.BigIntegerField()
+    file_type = models.CharField(max_length=127)
+    pages = models.IntegerField(null=True, blank=True)
+
+    result = models.JSONField(null=True, blank=True, encoder=DjangoJSONEncoder)
+    model_used = models.CharField(max_length=200, blank=True)
+    error = models.TextField(blank=True)
+    error_type = models.CharField(max_length=32, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    input_tokens = models.IntegerField(null=True, blank=True)
+    output_tokens = models.IntegerField(null=True, blank=True)
+    task_peak_mb = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("task")
+        ordering = ("-seq",)
+        indexes = [
+            models.Index(fields=("owner", "-seq"), name="task_of_owner"),
+            models.Index("priority", "seq", name="task_waiting", condition=Q(status="queued")),
+            models.Index(fields=("lease_expires_at",), name="task_running", condition=Q(status="processing")),
+            models.Index(fields=("status", "-completed_at"), name="task_by_status"),
+        ]
+        permissions = [("cancel_task", "Can cancel a task")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change this task any more."""
+        return self.status in FINAL
