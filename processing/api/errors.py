@@ -1,0 +1,216 @@
+"""The one place where errors become HTTP: RFC 9457 problems with the service's own fields beside the standard ones."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.views.defaults import page_not_found as html_not_found
+from django.views.defaults import permission_denied as html_permission_denied
+from django.views.defaults import server_error as html_server_error
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import exceptions, serializers
+
+from modelsregistry.errors import ModelError
+from processing import errors
+from processing.api.requests import request_id
+
+logger = logging.getLogger(__name__)
+
+_STATUS_BY_FAMILY: dict[type[errors.ProcessingError], int] = {
+    errors.InvalidInput: 422,
+    errors.AccessDenied: 403,
+    errors.NotFound: 404,
+    errors.LimitReached: 429,
+    errors.DocumentFailed: 422,
+    errors.ModelFailed: 502,
+    errors.DeadlineExceeded: 504,
+    errors.ServiceUnavailable: 503,
+}
+
+_STATUS_BY_CODE = {
+    "malformed_body": 400,
+    "too_many_fields": 400,
+    "empty_file": 400,
+    "task_finished": 400,
+    "file_too_large": 413,
+    "body_too_large": 413,
+    "unsupported_type": 415,
+    "blocked_type": 415,
+    "type_mismatch": 415,
+}
+
+_TYPE_BY_STATUS = {
+    400: "validation_error",
+    401: "auth_error",
+    403: "auth_error",
+    405: "validation_error",
+    406: "validation_error",
+    413: "validation_error",
+    415: "validation_error",
+    422: "validation_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+
+
+class ProblemSerializer(serializers.Serializer[dict[str, Any]]):
+    """An error, as every endpoint returns it (`application/problem+json`, RFC 9457)."""
+
+    type = serializers.CharField(default="about:blank")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="A sentence for a person.")
+    error_type = serializers.ChoiceField(
+        choices=[
+            "validation_error",
+            "auth_error",
+            "rate_limit_error",
+            "processing_error",
+            "timeout_error",
+            "system_error",
+        ]
+    )
+    code = serializers.CharField(help_text="Machine-readable, stable.")
+    timestamp = serializers.FloatField()
+    request_id = serializers.CharField()
+    task_id = serializers.UUIDField(required=False)
+    retry_after = serializers.IntegerField(required=False, help_text="Seconds.")
+    errors = serializers.SerializerMethodField(required=False)
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}})
+    def get_errors(self, problem: dict[str, Any]) -> Any:
+        """The sentences by field."""
+        return problem.get("errors")
+
+
+def problem(
+    request: HttpRequest,
+    status: int,
+    detail: str,
+    code: str,
+    *,
+    error_type: str | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> JsonResponse:
+    """One error as a response; `more` holds the optional fields of the contract."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "error_type": error_type or _TYPE_BY_STATUS.get(status, "system_error"),
+        "code": code,
+        "timestamp": time.time(),
+        "request_id": request_id(request),
+        **{name: value for name, value in (more or {}).items() if value is not None},
+    }
+    response = JsonResponse(body, status=status, content_type="application/problem+json")
+    if "retry_after" in body:
+        response["Retry-After"] = str(body["retry_after"])
+    return response
+
+
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """DRF's hook: every exception that leaves a view becomes a problem; unknown ones are logged and say nothing."""
+    request: HttpRequest = context["request"]._request  # noqa: SLF001  (DRF's own name for the Django request)
+    if isinstance(exc, errors.ProcessingError):
+        return _of_processing_error(request, exc)
+    if isinstance(exc, ModelError):
+        return problem(request, 422, exc.detail, exc.code, error_type="validation_error")
+    if isinstance(exc, Http404):
+        return problem(request, 404, "There is nothing here.", "not_found")
+    if isinstance(exc, PermissionDenied):
+        return problem(request, 403, "You may not do this.", "permission_denied")
+    if isinstance(exc, exceptions.APIException):
+        return _of_api_exception(request, exc)
+    if isinstance(exc, (SuspiciousOperation, UnreadablePostError)):
+        return _of_bad_request(request, exc)
+    logger.error("request failed", exc_info=exc, extra={"request_id": request_id(request), "path": request.path})
+    return problem(request, 500, "Something went wrong on our side.", "internal_error")
+
+
+def _of_processing_error(request: HttpRequest, exc: errors.ProcessingError) -> HttpResponse:
+    status = _STATUS_BY_CODE.get(exc.code)
+    if status is None:
+        status = next((_STATUS_BY_FAMILY[kind] for kind in type(exc).__mro__ if kind in _STATUS_BY_FAMILY), 500)
+    more = {"errors": exc.errors, "retry_after": exc.retry_after}
+    return problem(request, status, exc.detail, exc.code, error_type=exc.error_type, more=more)
+
+
+def _of_api_exception(request: HttpRequest, exc: exceptions.APIException) -> HttpResponse:
+    if isinstance(exc, exceptions.ValidationError):
+        return _of_validation_error(request, exc)
+    code = str(exc.get_codes())
+    detail = str(exc.detail)
+    if isinstance(exc, exceptions.ParseError):
+        code, detail = "malformed_body", "The body of the request is malformed."
+    response = problem(request, exc.status_code, detail, code)
+    if "WWW-Authenticate" not in response and getattr(exc, "auth_header", None):
+        response["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
+    return response
+
+
+def _of_validation_error(request: HttpRequest, exc: exceptions.ValidationError) -> HttpResponse:
+    """Field errors; the sentence and the code are those of the first field."""
+    fields = exc.detail if isinstance(exc.detail, dict) else {"body": exc.detail}
+    sentences = {str(name): _flatten(value) for name, value in fields.items()}
+    name, first = next(iter(sentences.items()))
+    codes = exc.get_codes()
+    code = codes.get(name, "invalid") if isinstance(codes, dict) else "invalid"
+    while isinstance(code, (list, dict)):
+        code = next(iter(code.values() if isinstance(code, dict) else code), "invalid")
+    detail = f"{name}: {first[0]}"
+    return problem(request, 422, detail, str(code), more={"errors": sentences})
+
+
+def _flatten(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name}: {sentence}" for name, inner in value.items() for sentence in _flatten(inner)]
+    if isinstance(value, list):
+        return [sentence for inner in value for sentence in _flatten(inner)]
+    return [str(value)]
+
+
+def _of_bad_request(request: HttpRequest, exc: Exception) -> HttpResponse:
+    name = type(exc).__name__
+    if isinstance(exc, RequestDataTooBig):
+        return problem(request, 413, "The request's fields are too large.", "body_too_large")
+    if name in ("TooManyFieldsSent", "TooManyFilesSent"):
+        return problem(request, 400, "The request has too many fields.", "too_many_fields")
+    return problem(request, 400, "The body of the request is malformed.", "malformed_body")
+
+
+def _is_for_people(request: HttpRequest) -> bool:
+    return request.path.startswith("/admin/") and "text/html" in request.headers.get("Accept", "")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    return _of_bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    if _is_for_people(request):
+        return html_permission_denied(request, exception)
+    return problem(request, 403, "You may not do this.", "permission_denied")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    if _is_for_people(request):
+        return html_not_found(request, exception)
+    return problem(request, 404, "There is nothing here.", "not_found")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    if _is_for_people(request):
+        return html_server_error(request)
+    return problem(request, 500, "Something went wrong on our side.", "internal_error")

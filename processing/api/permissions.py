@@ -1,0 +1,42 @@
+"""Who may call an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.conf import settings
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from processing.access.models import ApiKey
+
+
+class PublicEndpoint(BasePermission):
+    """Open to anybody while the view's `public_name` is in `API_V2_PUBLIC_ENDPOINTS`; else to known callers.
+
+    Health is always open: a load balancer has no key.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        name = view.public_name  # type: ignore[attr-defined]
+        return name == "health" or name in settings.API_V2_PUBLIC_ENDPOINTS or request.user.is_authenticated
+
+
+class Administrator(BasePermission):
+    """A caller who holds the Django permission that the view's `permission_required` names for the method.
+
+    A key must also carry the `admin` scope: a leaked everyday key of an administrator changes nothing.
+    """
+
+    message = "This needs an administrator's permission and, with an API key, the admin scope."
+    code = "admin_required"
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        needed: Mapping[str, str] = view.permission_required  # type: ignore[attr-defined]
+        permission = needed.get("GET" if request.method in ("HEAD", "OPTIONS") else request.method or "")
+        if permission is None:
+            return True  # the view answers 405 itself
+        if isinstance(request.auth, ApiKey) and "admin" not in request.auth.scopes:
+            return False
+        return request.user.is_authenticated and request.user.has_perm(permission)

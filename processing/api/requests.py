@@ -1,0 +1,37 @@
+"""What every request gets: an id that follows it into logs and replies, and a path without doubled slashes."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class RequestMiddleware:
+    """Keeps the caller's `X-Request-ID` if it is sane, makes one otherwise, and returns it on the response.
+
+    A base URL that ends in a slash makes clients ask for `//api/v2/…`; they mean `/api/v2/…`.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        wanted = request.headers.get("X-Request-ID", "")
+        identifier = wanted if _SANE_ID.fullmatch(wanted) else uuid.uuid4().hex
+        request.META["api_v2.request_id"] = identifier
+        if request.path_info.startswith("//"):
+            request.path_info = "/" + request.path_info.lstrip("/")
+            request.path = "/" + request.path.lstrip("/")
+        response = self.get_response(request)
+        response["X-Request-ID"] = identifier
+        return response
+
+
+def request_id(request: HttpRequest) -> str:
+    """The id of this request."""
+    return str(request.META.get("api_v2.request_id", ""))
