@@ -12,7 +12,7 @@ import secrets
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
@@ -45,6 +45,7 @@ class Environment(BaseModel):
     https: bool = Field(False, alias="API_V2_HTTPS")
     proxy_https_header: str = Field("", alias="API_V2_PROXY_HTTPS_HEADER")
     public_endpoints: Words = Field(["health", "models", "config"], alias="API_V2_PUBLIC_ENDPOINTS")
+    concurrency_policy: Literal["safe", "recommended", "optimal"] = Field("safe", alias="API_V2_CONCURRENCY_POLICY")
     debug: bool = Field(False, alias="DEBUG")
     log_level: Upper = Field("INFO", alias="OPEN_WEBUI_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     src_log_levels: Json[dict[str, str]] = Field(default_factory=dict, alias="SRC_LOG_LEVELS")

@@ -19,6 +19,7 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 API_V2_VERSION = "2.0.0"
 API_V2_PUBLIC_ENDPOINTS = frozenset(ENV.public_endpoints)
+API_V2_CONCURRENCY_POLICY = ENV.concurrency_policy
 
 # Django's debug pages would show settings and source to a client: `DEBUG=true` raises the log level alone.
 DEBUG = False

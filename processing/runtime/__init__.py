@@ -1,0 +1,1 @@
+"""What can change while the service runs, and how much work its memory allows."""

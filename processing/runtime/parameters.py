@@ -1,0 +1,138 @@
+"""Everything that can change while the service runs: one typed, frozen model; its fields are the whole list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+# What a prompt may measure, in characters after trimming. Clients rely on these two, so they are not parameters.
+MIN_PROMPT_LENGTH = 5
+MAX_PROMPT_LENGTH = 4000
+
+BYTES_PER_MB = 1024 * 1024
+MAX_BYTES = 10 * 1024 * BYTES_PER_MB
+
+DEFAULT_FORMATS = ("pdf", "docx", "txt", "md", "png", "jpg", "jpeg", "gif", "webp")
+_known_formats: frozenset[str] = frozenset(DEFAULT_FORMATS)
+
+
+def accept_formats(names: Iterable[str]) -> None:
+    """Tell the parameters which format names exist beyond the default ones, so that an unknown one is refused."""
+    global _known_formats
+    _known_formats = frozenset(DEFAULT_FORMATS) | frozenset(names)
+
+
+def _is_known_format(name: str) -> str:
+    if name not in _known_formats:
+        raise ValueError(f"Unknown format: choose from {', '.join(sorted(_known_formats))}.")
+    return name
+
+
+def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _has_place_for_prompt(template: str) -> str:
+    if "{prompt}" not in template:
+        raise ValueError("The template must contain {prompt}.")
+    return template
+
+
+def _plain_format(name: object) -> object:
+    return name.strip().lower().removeprefix(".") if isinstance(name, str) else name
+
+
+def _dotted_extension(name: object) -> object:
+    return "." + name.strip().lower().removeprefix(".") if isinstance(name, str) else name
+
+
+FormatName = Annotated[str, BeforeValidator(_plain_format), AfterValidator(_is_known_format)]
+Extension = Annotated[str, BeforeValidator(_dotted_extension), Field(pattern=r"^(\.[a-z0-9_+-]{1,20}){1,3}$")]
+ModelId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f]+$")]
+Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+MaxTokens = Annotated[int, Field(ge=1, le=32000)]
+Seconds = Annotated[int, Field(ge=1, le=86400)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class Group(BaseModel):
+    """A set of parameters: frozen, and deaf to no misspelt name. Validate it as JSON, strictly: `"8"` is not 8."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MemoryManagement(Group):
+    """How workers treat memory."""
+
+    cleanup_after_processing: bool = Field(default=True, description="Give memory back after each document.")
+    monitor_usage: bool = Field(default=True, description="Record how much memory each document took.")
+    emergency_stop_threshold: int = Field(
+        95, ge=50, le=100, description="Percent of memory in use from which no further document is begun."
+    )
+
+
+class RateLimits(Group):
+    """How many calls a caller may make."""
+
+    per_minute: Count = Field(50, description="Calls a minute.")
+    per_hour: Count = Field(1000, description="Calls an hour.")
+    per_day: Count = Field(10_000, description="Calls a day.")
+    uploads_per_minute: Count = Field(10, description="Calls a minute that carry a file.")
+
+
+class ModelSettings(Group):
+    """What one model is asked with, where a call does not say otherwise; null leaves it to the service's own value."""
+
+    temperature: Temperature | None = Field(None, description="0 (always the same) to 2.")
+    max_tokens: MaxTokens | None = Field(None, description="Tokens that an answer may have, 1 to 32000.")
+    timeout: Seconds | None = Field(None, description="Seconds that an answer may take, 1 to 86400.")
+
+
+class Parameters(Group):
+    """How the service behaves. A worker reads this once per task and passes it on."""
+
+    enabled: bool = Field(default=True, description="Take new documents: true or false.")
+    max_file_size: int = Field(
+        50 * BYTES_PER_MB, ge=1, le=MAX_BYTES, description=f"Bytes that a file may have, 1 to {MAX_BYTES}."
+    )
+    max_file_size_mb: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_BYTES / BYTES_PER_MB,
+        allow_inf_nan=False,
+        description="The same in MB (1,048,576 bytes); where both are given, the smaller holds.",
+    )
+    max_concurrent: int | None = Field(
+        None, ge=1, le=1000, description="Documents processed at once on a host, 1 to 1000; null: from its memory."
+    )
+    timeout: Seconds = Field(300, description="Seconds that a task may take, 1 to 86400.")
+    admin_model: ModelId = Field("gpt-4-vision", description="The id of the model that answers where none is named.")
+    temperature: Temperature = Field(0.7, description="0 (always the same) to 2, where neither call nor model says.")
+    max_tokens: MaxTokens = Field(8000, description="Tokens that an answer may have, 1 to 32000.")
+    enable_vision: bool = Field(default=True, description="Show pages to models that can see: true or false.")
+    enable_multimodal: bool = Field(default=True, description="Send text and pictures in one question: true or false.")
+    default_prompt_template: Annotated[str, AfterValidator(_has_place_for_prompt)] = Field(
+        "Analyze the provided document and answer: {prompt}",
+        max_length=20_000,
+        description="What a model is told; {prompt} stands for the caller's words.",
+    )
+    supported_formats: Annotated[tuple[FormatName, ...], AfterValidator(_without_repetition)] = Field(
+        DEFAULT_FORMATS, min_length=1, description="The formats that are taken, by name."
+    )
+    blocked_extensions: Annotated[tuple[Extension, ...], AfterValidator(_without_repetition)] = Field(
+        (".exe", ".sh", ".bat", ".ps1"), max_length=500, description="File name endings that are refused."
+    )
+    memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
+    rate_limits: RateLimits = Field(default_factory=RateLimits)
+    model_configs: dict[ModelId, ModelSettings] = Field(
+        default_factory=dict, max_length=1000, description="Settings of single models, by their id."
+    )
+
+    @property
+    def file_limit(self) -> int:
+        """How many bytes a file may have: the smaller of the two sizes."""
+        if self.max_file_size_mb is None:
+            return self.max_file_size
+        return min(self.max_file_size, max(1, int(self.max_file_size_mb * BYTES_PER_MB)))
