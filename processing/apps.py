@@ -1,8 +1,22 @@
 """The app that turns a document and a prompt into an answer."""
 
+import sys
+
 from django.apps import AppConfig
 
 
 class ProcessingConfig(AppConfig):
+    """The app, its name, and what must be right before it starts."""
+
     name = "processing"
     verbose_name = "Document processing"
+
+    def ready(self) -> None:
+        """Stop every command, server and worker whose environment is malformed, with a line that names the variable."""
+        from processing.runtime.defaults import MalformedVariablesError, defaults
+
+        try:
+            defaults()
+        except MalformedVariablesError as error:
+            sys.stderr.write("\n".join(error.lines) + "\n")
+            raise SystemExit(2) from None

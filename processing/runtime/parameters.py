@@ -37,6 +37,8 @@ def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
 def _has_place_for_prompt(template: str) -> str:
     if "{prompt}" not in template:
         raise ValueError("The template must contain {prompt}.")
+    if "\0" in template:
+        raise ValueError("The template must not contain a null character.")
     return template
 
 
@@ -69,25 +71,25 @@ class MemoryManagement(Group):
     cleanup_after_processing: bool = Field(default=True, description="Give memory back after each document.")
     monitor_usage: bool = Field(default=True, description="Record how much memory each document took.")
     emergency_stop_threshold: int = Field(
-        95, ge=50, le=100, description="Percent of memory in use from which no further document is begun."
+        default=95, ge=50, le=100, description="Percent of memory in use from which no further document is begun."
     )
 
 
 class RateLimits(Group):
     """How many calls a caller may make."""
 
-    per_minute: Count = Field(50, description="Calls a minute.")
-    per_hour: Count = Field(1000, description="Calls an hour.")
-    per_day: Count = Field(10_000, description="Calls a day.")
-    uploads_per_minute: Count = Field(10, description="Calls a minute that carry a file.")
+    per_minute: Count = Field(default=50, description="Calls a minute.")
+    per_hour: Count = Field(default=1000, description="Calls an hour.")
+    per_day: Count = Field(default=10_000, description="Calls a day.")
+    uploads_per_minute: Count = Field(default=10, description="Calls a minute that carry a file.")
 
 
 class ModelSettings(Group):
     """What one model is asked with, where a call does not say otherwise; null leaves it to the service's own value."""
 
-    temperature: Temperature | None = Field(None, description="0 (always the same) to 2.")
-    max_tokens: MaxTokens | None = Field(None, description="Tokens that an answer may have, 1 to 32000.")
-    timeout: Seconds | None = Field(None, description="Seconds that an answer may take, 1 to 86400.")
+    temperature: Temperature | None = Field(default=None, description="0 (always the same) to 2.")
+    max_tokens: MaxTokens | None = Field(default=None, description="Tokens that an answer may have, 1 to 32000.")
+    timeout: Seconds | None = Field(default=None, description="Seconds that an answer may take, 1 to 86400.")
 
 
 class Parameters(Group):
@@ -95,34 +97,41 @@ class Parameters(Group):
 
     enabled: bool = Field(default=True, description="Take new documents: true or false.")
     max_file_size: int = Field(
-        50 * BYTES_PER_MB, ge=1, le=MAX_BYTES, description=f"Bytes that a file may have, 1 to {MAX_BYTES}."
+        default=50 * BYTES_PER_MB, ge=1, le=MAX_BYTES, description=f"Bytes that a file may have, 1 to {MAX_BYTES}."
     )
     max_file_size_mb: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=MAX_BYTES / BYTES_PER_MB,
         allow_inf_nan=False,
         description="The same in MB (1,048,576 bytes); where both are given, the smaller holds.",
     )
     max_concurrent: int | None = Field(
-        None, ge=1, le=1000, description="Documents processed at once on a host, 1 to 1000; null: from its memory."
+        default=None,
+        ge=1,
+        le=1000,
+        description="Documents processed at once on a host, 1 to 1000; null: from its memory.",
     )
-    timeout: Seconds = Field(300, description="Seconds that a task may take, 1 to 86400.")
-    admin_model: ModelId = Field("gpt-4-vision", description="The id of the model that answers where none is named.")
-    temperature: Temperature = Field(0.7, description="0 (always the same) to 2, where neither call nor model says.")
-    max_tokens: MaxTokens = Field(8000, description="Tokens that an answer may have, 1 to 32000.")
+    timeout: Seconds = Field(default=300, description="Seconds that a task may take, 1 to 86400.")
+    admin_model: ModelId = Field(
+        default="gpt-4-vision", description="The id of the model that answers where none is named."
+    )
+    temperature: Temperature = Field(
+        default=0.7, description="0 (always the same) to 2, where neither call nor model says."
+    )
+    max_tokens: MaxTokens = Field(default=8000, description="Tokens that an answer may have, 1 to 32000.")
     enable_vision: bool = Field(default=True, description="Show pages to models that can see: true or false.")
     enable_multimodal: bool = Field(default=True, description="Send text and pictures in one question: true or false.")
     default_prompt_template: Annotated[str, AfterValidator(_has_place_for_prompt)] = Field(
-        "Analyze the provided document and answer: {prompt}",
+        default="Analyze the provided document and answer: {prompt}",
         max_length=20_000,
         description="What a model is told; {prompt} stands for the caller's words.",
     )
     supported_formats: Annotated[tuple[FormatName, ...], AfterValidator(_without_repetition)] = Field(
-        DEFAULT_FORMATS, min_length=1, description="The formats that are taken, by name."
+        default=DEFAULT_FORMATS, min_length=1, description="The formats that are taken, by name."
     )
     blocked_extensions: Annotated[tuple[Extension, ...], AfterValidator(_without_repetition)] = Field(
-        (".exe", ".sh", ".bat", ".ps1"), max_length=500, description="File name endings that are refused."
+        default=(".exe", ".sh", ".bat", ".ps1"), max_length=500, description="File name endings that are refused."
     )
     memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
     rate_limits: RateLimits = Field(default_factory=RateLimits)

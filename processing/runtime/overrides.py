@@ -1,0 +1,58 @@
+"""Nested settings as plain JSON: laying some over others, taking some away, and saying where each one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Document = dict[str, Any]
+Path = tuple[str, ...]
+
+# `model_configs.<id>.<setting>` is the deepest that settings go; below that a value is taken as it is.
+MAX_DEPTH = 3
+
+
+def laid_over(base: Mapping[str, Any], top: Mapping[str, Any], depth: int = MAX_DEPTH) -> Document:
+    """`base` with every value that `top` has; objects are merged, all else (lists too) is replaced."""
+    merged = dict(base)
+    for name, value in top.items():
+        below = merged.get(name)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and depth > 1:
+            merged[name] = laid_over(below, value, depth - 1)
+        else:
+            merged[name] = value
+    return merged
+
+
+def without_nulls(document: Mapping[str, Any], depth: int = MAX_DEPTH) -> Document:
+    """`document` without what is null, and without objects that this leaves empty."""
+    kept: Document = {}
+    for name, value in document.items():
+        left = without_nulls(value, depth - 1) if isinstance(value, Mapping) and depth > 1 else value
+        if left is not None and left != {}:
+            kept[name] = left
+    return kept
+
+
+def without(document: Mapping[str, Any], path: Path) -> Document:
+    """`document` without the value at `path`."""
+    name, rest = path[0], path[1:]
+    value = document.get(name)
+    if rest and isinstance(value, Mapping):
+        return {**document, name: without(value, rest)}
+    return {other: kept for other, kept in document.items() if other != name}
+
+
+def leaves(document: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value with its path; a list is one value, and so is an empty object."""
+    for name, value in document.items():
+        path = (*above, name)
+        if isinstance(value, Mapping) and value and len(path) < MAX_DEPTH:
+            yield from leaves(value, path)
+        else:
+            yield path, value
+
+
+def dotted(path: tuple[int | str, ...]) -> str:
+    """A path as people write it: `memory_management.monitor_usage`."""
+    return ".".join(str(part) for part in path)

@@ -1,0 +1,116 @@
+"""The three policies of concurrency, against the administrator guide, and the memory that they are fed with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from processing.runtime import capacity, cgroup
+from processing.runtime.parameters import Parameters
+
+GIB = 1024**3
+
+
+def test_it_works(settings: Settings) -> None:
+    settings.API_V2_CONCURRENCY_POLICY = "safe"
+    assert capacity.effective_max_concurrent(Parameters()) >= 1
+    assert capacity.effective_max_concurrent(Parameters(max_concurrent=17)) == 17
+
+
+def guides_function(ram_gb: float) -> int:
+    """The function of the guide's section "Automatic Calculation", as printed."""
+    memory_per_file = 520
+    available_ram = ram_gb * 1024 * 0.7
+    max_concurrent = max(1, int(available_ram / memory_per_file))
+    if ram_gb >= 512:
+        return min(max_concurrent, 30)
+    if ram_gb >= 32:
+        return min(max_concurrent, 6)
+    if ram_gb >= 16:
+        return min(max_concurrent, 3)
+    return 1
+
+
+@pytest.mark.parametrize("ram_gb", [0.1, 0.5, 1, 2, 4, 8, 12, 15, 16, 24, 30, 32, 64, 128, 256, 480, 512, 1024])
+def test_safe_is_the_guides_function(ram_gb: float) -> None:
+    assert capacity.max_concurrent("safe", int(ram_gb * GIB), cores=4) == guides_function(ram_gb)
+
+
+@pytest.mark.parametrize(
+    ("ram_gb", "documents"),
+    [(1, 1), (15, 1), (16, 3), (24, 3), (32, 6), (48, 6), (64, 12), (128, 24), (255 * 0.9, 24), (256, 30), (1024, 30)],
+)
+def test_recommended_is_the_guides_table(ram_gb: float, documents: int) -> None:
+    assert capacity.max_concurrent("recommended", int(ram_gb * GIB), cores=1) == documents
+
+
+@pytest.mark.parametrize(
+    ("ram_gb", "cores", "documents"),
+    [(0.25, 8, 1), (4, 8, 5), (16, 4, 8), (16, 2, 4), (64, 64, 30), (16, 0, 1)],
+)
+def test_optimal_is_the_least_of_memory_cores_and_thirty(ram_gb: float, cores: int, documents: int) -> None:
+    assert capacity.max_concurrent("optimal", int(ram_gb * GIB), cores) == documents
+
+
+@pytest.mark.parametrize(
+    ("ram_gb", "safe", "recommended"),
+    [(15.21, 3, 3), (15.1, 1, 1), (30.41, 6, 6), (30.3, 3, 3), (61, 6, 12), (487, 30, 30)],
+)
+def test_a_step_is_reached_five_percent_early(ram_gb: float, safe: int, recommended: int) -> None:
+    assert capacity.max_concurrent("safe", int(ram_gb * GIB), cores=4) == safe
+    assert capacity.max_concurrent("recommended", int(ram_gb * GIB), cores=4) == recommended
+
+
+def group(path: Path, files: dict[str, str]) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (path / name).write_text(text)
+
+
+def test_the_tightest_limit_on_the_way_up_holds(tmp_path: Path) -> None:
+    proc = tmp_path / "cgroup"
+    proc.write_text("0::/system.slice/api.service\n")
+    mount = tmp_path / "fs"
+    group(mount / "system.slice" / "api.service", {"memory.max": "max\n", "memory.current": "5\n", "memory.stat": ""})
+    group(
+        mount / "system.slice",
+        {"memory.max": "4000\n", "memory.current": "3000\n", "memory.stat": "anon 900\ninactive_file 1000\n"},
+    )
+    assert cgroup.tightest_memory_limit(proc, mount) == cgroup.MemoryLimit(limit=4000, working_set=2000)
+
+
+def test_a_container_that_cannot_see_its_path_reads_the_mounts_root(tmp_path: Path) -> None:
+    proc = tmp_path / "cgroup"
+    proc.write_text("9:name=systemd:/\n4:cpu,memory:/docker/abc\n0::/\n")
+    mount = tmp_path / "fs"
+    group(
+        mount / "memory",
+        {
+            "memory.limit_in_bytes": "1000\n",
+            "memory.usage_in_bytes": "700\n",
+            "memory.stat": "inactive_file 1\ntotal_inactive_file 200\n",
+        },
+    )
+    assert cgroup.tightest_memory_limit(proc, mount) == cgroup.MemoryLimit(limit=1000, working_set=500)
+
+
+@pytest.mark.parametrize("text", ["", "0::/\n", "4:memory:/gone\n", "0::/../../..\n"])
+def test_no_readable_limit_is_no_limit(text: str, tmp_path: Path) -> None:
+    (tmp_path / "cgroup").write_text(text)
+    assert cgroup.tightest_memory_limit(tmp_path / "cgroup", tmp_path / "fs") is None
+    assert cgroup.tightest_memory_limit(tmp_path / "missing", tmp_path / "fs") is None
+
+
+def test_a_limit_of_the_group_sizes_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "tightest_memory_limit", lambda: cgroup.MemoryLimit(512 * 1024**2, 128 * 1024**2))
+    assert capacity.usable_ram() == 512 * 1024**2
+    assert capacity.memory_usage() == capacity.MemoryUsage(used_percent=25.0, available_mb=384.0, total_mb=512.0)
+
+
+def test_a_limit_above_the_machine_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "tightest_memory_limit", lambda: cgroup.MemoryLimit(2**63 - 4096, 0))
+    usage = capacity.memory_usage()
+    assert usage.total_mb * 1024**2 == pytest.approx(capacity.usable_ram(), rel=0.01)
+    assert 0 <= usage.used_percent <= 100
