@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Passage:
 class GenerationResult:
     """What a model answered.
 
-    `finish_reason` is `stop`, `length`, `content_filter` or `refusal`. `passages` is filled by drivers that know what
-    their answer rests on; for the others the pipeline looks for evidence itself. `dropped` names request fields that
+    `finish_reason` is `stop`, `length`, `content_filter` or `refusal`. `passages` is what the answer rests on, for
+    drivers that know it; None for the others, and then the pipeline looks for evidence itself. `dropped` names request fields that
     the model does not take. `details` goes into the answer's `processing_metadata`.
     """
 
@@ -78,7 +78,7 @@ class GenerationResult:
     model: str
     usage: Usage
     finish_reason: str = "stop"
-    passages: tuple[Passage, ...] = ()
+    passages: tuple[Passage, ...] | None = None
     dropped: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,14 +87,53 @@ def ignore_text(_: str) -> None:
     """The listener for callers that do not watch the answer arrive."""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one model is reached, and how.
+
+    `model` is the id that the provider knows it by. `stall_timeout` is the longest silence in seconds that is not
+    taken for a stall. `options` are the provider's settings that only its dialect understands.
+    """
+
+    model: str
+    base_url: str = ""
+    secret: str = field(default="", repr=False)
+    vision: bool = False
+    stall_timeout: float = 120.0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """A model as its provider lists it; `context_length` in tokens where the provider says."""
+
+    id: str
+    context_length: int | None = None
+
+
 class Driver(Protocol):
     """A model dialect. One file in `drivers/` defines one subclass-free implementation and its `kind`.
 
+    A driver is made for one endpoint and one generation. `__init__` raises `ModelMisconfigured` when the endpoint
+    cannot work (no address, an unknown option), and connects to nothing.
+
     `generate` raises `modelsregistry.errors.ModelError` and nothing else; it calls `on_text` with each piece of the
-    answer as it arrives, at least once, in order, and the pieces joined are `GenerationResult.text`.
+    answer as it arrives, at least once, in order, and the pieces joined are `GenerationResult.text`. The result's
+    `model` is what the provider says answered.
     """
 
-    kind: str
-    label: str
+    kind: ClassVar[str]
+    label: ClassVar[str]
+
+    def __init__(self, endpoint: Endpoint) -> None: ...
 
     def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult: ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """What a driver may also do: say which models its provider serves."""
+
+    def upstream_models(self, deadline: float) -> tuple[UpstreamModel, ...]:
+        """The provider's own list, by `time.monotonic()` `deadline`. Raises `ModelError`."""
+        ...

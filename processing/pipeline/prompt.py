@@ -1,0 +1,22 @@
+"""Turning a task and its reading into a request to a model."""
+
+from __future__ import annotations
+
+from modelsregistry.contract import GenerationRequest, SourcePage
+from processing.pipeline.options import RequestOptions
+from processing.runtime.parameters import Parameters
+
+
+def compose(
+    model: str, question: str, pages: tuple[SourcePage, ...], options: RequestOptions, parameters: Parameters, deadline: float
+) -> GenerationRequest:
+    """The request. The template's `{prompt}` is replaced as text: nothing else in it, or in the prompt, is a format."""
+    return GenerationRequest(
+        model=model,
+        question=question,
+        instruction=parameters.default_prompt_template.replace("{prompt}", question),
+        pages=pages,
+        deadline=deadline,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
+    )

@@ -1,0 +1,47 @@
+"""Reading the document of a task: page by page out of the sandbox, with progress after each page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelsregistry.contract import PageImage, SourcePage
+from processing.documents import registry, sandbox, store
+from processing.documents.contract import Page, ReadOptions
+from processing.documents.models import StoredDocument
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """A document that was read. `methods` counts pages by where their text came from; `peak_mb` is the reader's."""
+
+    pages: tuple[SourcePage, ...]
+    methods: dict[str, int]
+    peak_mb: float | None
+
+
+def read(
+    document: StoredDocument, options: ReadOptions, deadline: float, on_page: Callable[[int, int | None], None]
+) -> ReadDocument:
+    """Read the whole document; `on_page(number, of)` is called before each page, `of` being None when unknown.
+
+    Raises `DocumentFailed` or `DeadlineExceeded`.
+    """
+    pages: list[SourcePage] = []
+    methods: dict[str, int] = {}
+    with (
+        store.opened(document) as file,
+        sandbox.reading(file, registry.named(document.format), options, deadline=deadline) as reading,
+    ):
+        on_page(1, reading.page_count)
+        for page in reading:
+            pages.append(_source_page(page))
+            methods[page.method] = methods.get(page.method, 0) + 1
+            if reading.page_count is None or page.number < reading.page_count:
+                on_page(page.number + 1, reading.page_count)
+    return ReadDocument(tuple(pages), methods, reading.peak_mb)
+
+
+def _source_page(page: Page) -> SourcePage:
+    image = PageImage(page.image, page.image_type or "image/jpeg") if page.image is not None else None
+    return SourcePage(page.number, page.text, image)

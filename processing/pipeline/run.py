@@ -1,0 +1,147 @@
+"""The story of one task, top to bottom: read the document, compose the request, ask the model, check the evidence."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelsregistry import registry
+from modelsregistry.contract import GenerationResult
+from modelsregistry.registry import ModelEntry
+from processing.documents.contract import ReadOptions
+from processing.errors import DocumentFailed, ModelFailed
+from processing.pipeline import evidence, prompt, read
+from processing.pipeline.options import RequestOptions
+from processing.pipeline.read import ReadDocument
+from processing.runtime.parameters import Parameters
+from processing.tasks import lifecycle
+from processing.tasks.lifecycle import Claim, Outcome
+
+_READING_SHARE = 70.0  # percent of the progress that reading takes; the model has the rest
+_BETWEEN_REPORTS = 0.25  # seconds; a progress report is a durable write
+
+
+def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float) -> Outcome:
+    """Work on a claimed task. Raises `ProcessingError` and `ModelError`; writes nothing but progress."""
+    task = claim.task
+    if task.document is None:
+        raise DocumentFailed("The document of this task has been deleted.", "document_gone")
+    timings = _Stopwatch()
+    report = _Reporter(claim)
+    model = registry.find(task.model)
+
+    document = read.read(task.document, _read_options(model, options, parameters), deadline, report.page)
+    timings.lap("read")
+    report.step(_READING_SHARE, f"asking {model.name}")
+    request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline)
+    answer = registry.generate(request)
+    timings.lap("generate")
+    if not answer.text.strip():
+        raise ModelFailed("The model answered with nothing.", "empty_answer")
+    citations = evidence.citations(answer, document.pages)
+    timings.lap("check")
+    return _outcome(claim, options, document, answer, citations, timings)
+
+
+def _read_options(model: ModelEntry, options: RequestOptions, parameters: Parameters) -> ReadOptions:
+    """Page images for a model that sees, recognised text for one that does not."""
+    sees = model.vision and parameters.enable_vision and options.vision_mode != "force_text"
+    return ReadOptions(images=sees, ocr=not sees)
+
+
+def _outcome(  # noqa: PLR0913
+    claim: Claim,
+    options: RequestOptions,
+    document: ReadDocument,
+    answer: GenerationResult,
+    citations: list[dict[str, Any]],
+    timings: _Stopwatch,
+) -> Outcome:
+    task = claim.task
+    result = {
+        "content": answer.text,
+        "model_used": task.model,
+        "file_info": {
+            "filename": task.filename,
+            "size": task.file_size,
+            "type": task.file_type,
+            "pages": len(document.pages),
+        },
+        "citations": citations,
+        "data": None,
+        "processing_metadata": {
+            "prompt_length": len(task.prompt),
+            "response_length": len(answer.text),
+            "model_config": options.kept(),
+            "upstream_model": answer.model,
+            "finish_reason": answer.finish_reason,
+            "dropped": list(answer.dropped),
+            "extraction_method": _method(document.methods),
+            "pages_processed": len(document.pages),
+            "pages_by_method": document.methods,
+            "cache": None,
+            "timings": timings.laps,
+            "usage": {
+                "input_tokens": answer.usage.input_tokens,
+                "output_tokens": answer.usage.output_tokens,
+                "estimated": answer.usage.estimated,
+            },
+            "model_details": dict(answer.details),
+        },
+    }
+    return Outcome(
+        result=result,
+        model_used=task.model,
+        pages=len(document.pages),
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+        task_peak_mb=_peak_mb(document.peak_mb),
+    )
+
+
+def _method(methods: Mapping[str, int]) -> str:
+    """One word for where the text came from; `mixed` when it came from several places."""
+    used = [method for method in methods if method != "none"]
+    return used[0] if len(used) == 1 else "mixed" if used else "none"
+
+
+def _peak_mb(reader_mb: float | None) -> float:
+    """The worker's peak and its reader's together: Linux counts `ru_maxrss` in KiB."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return round(own + (reader_mb or 0.0), 1)
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Seconds by step, to the millisecond."""
+
+    laps: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.monotonic)
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now
+
+
+class _Reporter:
+    """Writes progress to the task's row, seldom enough that fast pages do not wait for the disk."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._last = 0.0
+
+    def page(self, number: int, of: int | None) -> None:
+        """About to read page `number`."""
+        if time.monotonic() - self._last < _BETWEEN_REPORTS:
+            return
+        percent = _READING_SHARE * (number - 1) / of if of else 0.0
+        self.step(percent, f"extracting page {number} of {of}" if of else f"extracting page {number}")
+
+    def step(self, percent: float, words: str) -> None:
+        """Say it now."""
+        lifecycle.progress(self._claim, percent, words)
+        self._last = time.monotonic()

@@ -1,0 +1,48 @@
+"""What this host is called, and what its cluster says of itself."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from processing.queue.models import WorkerHost
+from processing.runtime import capacity
+
+ALIVE_WITHIN = timedelta(seconds=10)
+
+
+@functools.cache
+def name() -> str:
+    """The host's name, the same in every process of it."""
+    return socket.gethostname()
+
+
+def say_started(workers: int) -> None:
+    """Write this host's row anew."""
+    WorkerHost.objects.update_or_create(
+        host=name(),
+        defaults={
+            "pid": os.getpid(),
+            "workers": workers,
+            "max_concurrent": workers,
+            "started_at": timezone.now(),
+            "heartbeat_at": Now(),
+        },
+    )
+
+
+def say_alive(max_concurrent: int) -> None:
+    """Renew this host's row."""
+    WorkerHost.objects.filter(host=name()).update(
+        max_concurrent=max_concurrent, memory_used_percent=capacity.memory_usage().used_percent, heartbeat_at=Now()
+    )
+
+
+def say_gone() -> None:
+    """Remove this host's row: its cluster stopped in good order."""
+    WorkerHost.objects.filter(host=name(), pid=os.getpid()).delete()

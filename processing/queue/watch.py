@@ -1,0 +1,90 @@
+"""Watches over one running task: renews its lease, and stops the work when it was cancelled or ran out of time.
+
+The work runs in the worker's main thread; this thread interrupts it by a signal whose handler raises. That ends a
+blocking read of a socket at once, which is where work waits: for the sandbox or for a model.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Literal, Self
+
+from django.db import DatabaseError, connection
+
+from processing.tasks import lifecycle
+from processing.tasks.lifecycle import Claim
+
+logger = logging.getLogger(__name__)
+
+_LOOK = 0.5  # seconds between two looks at the row: what a cancel costs at most, twice under its bound of 2 s
+_RENEW = 5.0  # seconds between two renewals of the lease
+_ASK_AGAIN = 2.0  # seconds until an interruption that was swallowed is sent again
+
+Reason = Literal["lost", "deadline"]
+
+
+class Interrupted(BaseException):
+    """The task is not to be worked on any longer. No `except Exception` on the way may keep it."""
+
+
+class Watch:
+    """A context around the work. Inside it, the main thread may be interrupted; `reason` then says why: `lost` (the task
+    was cancelled or given to another worker) or `deadline`. `deadline` is a `time.monotonic()` value."""
+
+    def __init__(self, claim: Claim, deadline: float) -> None:
+        self.reason: Reason | None = None
+        self._claim = claim
+        self._deadline = deadline
+        self._inside = False
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGUSR1, self._on_signal)
+        self._inside = True
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inside = False
+        self._done.set()
+        self._thread.join()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._inside:
+            raise Interrupted
+
+    def _run(self) -> None:
+        renewed = time.monotonic()
+        try:
+            while not self._done.wait(min(_LOOK, max(0.0, self._deadline - time.monotonic()))):
+                if time.monotonic() >= self._deadline:
+                    return self._interrupt("deadline")
+                renew = time.monotonic() - renewed >= _RENEW
+                if not self._look(renew=renew):
+                    return self._interrupt("lost")
+                renewed = time.monotonic() if renew else renewed
+        finally:
+            connection.close()
+
+    def _look(self, *, renew: bool) -> bool:
+        """Whether the task is still ours. While the database does not answer, the lease decides: we work on."""
+        try:
+            return lifecycle.heartbeat(self._claim) if renew else lifecycle.still_held(self._claim)
+        except DatabaseError:
+            logger.warning("lease could not be renewed", extra={"task": self._claim.id}, exc_info=True)
+            connection.close()
+            return True
+
+    def _interrupt(self, reason: Reason) -> None:
+        self.reason = reason
+        main = threading.main_thread().ident
+        while main is not None and not self._done.is_set():
+            signal.pthread_kill(main, signal.SIGUSR1)
+            self._done.wait(_ASK_AGAIN)

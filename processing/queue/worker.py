@@ -1,0 +1,66 @@
+"""What a worker does with a delivery: claim the next task, work on it, put the outcome on its row."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from modelsregistry.errors import ModelError, ModelTimeout
+from processing.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, ProcessingError
+from processing.pipeline import run
+from processing.pipeline.options import RequestOptions
+from processing.queue import host
+from processing.queue.watch import Interrupted, Watch
+from processing.runtime.capacity import effective_max_concurrent
+from processing.runtime.configuration import InForce, current
+from processing.tasks import lifecycle
+from processing.tasks.lifecycle import Claim, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+def work() -> None:
+    """Take the next task, if there is one, through to its end. One of the two doors where every error is caught."""
+    in_force = current()
+    if not lifecycle.due().exists():
+        return
+    claim = lifecycle.claim(host.name(), os.getpid(), effective_max_concurrent(in_force.parameters))
+    if claim is None:
+        return
+    logger.info("task started", extra={"task": claim.id, "attempt": claim.task.attempts})
+    try:
+        outcome = _within_bounds(claim, in_force)
+    except ProcessingError as error:
+        if error.__cause__ is not None:
+            logger.warning("task met an error", extra={"task": claim.id, "code": error.code}, exc_info=True)
+        lifecycle.fail(claim, error)
+    except Exception:
+        logger.exception("task met an unexpected error", extra={"task": claim.id})
+        lifecycle.fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
+    else:
+        if outcome is not None:
+            lifecycle.complete(claim, outcome)
+
+
+def _within_bounds(claim: Claim, in_force: InForce) -> Outcome | None:
+    """Run the pipeline under a watch; None when the task is no longer ours, so that nothing is to be written."""
+    options = RequestOptions.restored(claim.task.options)
+    deadline = time.monotonic() + options.timeout
+    watch = Watch(claim, deadline)
+    try:
+        with watch:
+            return run.run(claim, options, in_force.parameters, deadline)
+    except Interrupted:
+        if watch.reason == "lost":
+            logger.info("work stopped: the task is not ours any more", extra={"task": claim.id})
+            return None
+        raise DeadlineExceeded(
+            f"The task took longer than its {options.timeout:g} seconds.", "task_timeout"
+        ) from None
+    except ModelTimeout as error:
+        raise DeadlineExceeded(error.detail, error.code) from error
+    except ModelError as error:
+        family = ModelUnavailable if error.retryable else ModelFailed
+        wait = None if error.retry_after is None else int(error.retry_after) + 1
+        raise family(error.detail, error.code, retry_after=wait) from error

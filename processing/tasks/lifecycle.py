@@ -1,0 +1,269 @@
+"""The verbs that change a task, each one conditional update, so that of two writers exactly one wins.
+
+    submit → queued ──claim──→ processing ──complete──→ completed
+                ↑                  │  │ └───fail──────→ failed
+                └────release───────┘  └──(cancel)─────→ cancelled
+
+A claim holds a lease: while the worker renews it the task is the worker's; when it runs out `reap` gives the task back.
+Every claim raises the fencing token, and so does a cancel: whoever writes with an older token changes nothing.
+Leases run by the database's clock, so that hosts need not agree on the time.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
+from django.db.models.functions import Now
+
+from processing.documents.models import StoredDocument
+from processing.errors import InvalidInput, NotFound, ProcessingError
+from processing.tasks.models import FINAL, Status, Task
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=20)
+BACKOFF = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote."""
+
+    owner_id: int
+    api_key_id: int | None
+    document: StoredDocument
+    prompt: str
+    model: str
+    options: dict[str, Any]
+    configuration_revision: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to a task until its lease runs out."""
+
+    task: Task
+    token: int
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self.task.id
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished task: the `result` of the contract, and what is kept beside it in columns of their own."""
+
+    result: dict[str, Any]
+    model_used: str
+    pages: int | None
+    input_tokens: int
+    output_tokens: int
+    task_peak_mb: float | None
+
+
+def submit(submission: Submission) -> Task:
+    """Write the task as `queued`. From the commit on it is a promise."""
+    document = submission.document
+    return Task.objects.create(
+        owner_id=submission.owner_id,
+        api_key_id=submission.api_key_id,
+        document=document,
+        request_id=submission.request_id,
+        prompt=submission.prompt,
+        model=submission.model,
+        options=submission.options,
+        configuration_revision=submission.configuration_revision,
+        filename=document.filename,
+        file_size=document.size,
+        file_type=document.media_type,
+        pages=document.pages,
+    )
+
+
+def due() -> QuerySet[Task]:
+    """The tasks that could be claimed now, without order."""
+    return Task.objects.filter(status=Status.QUEUED, available_at__lte=Now())
+
+
+def claim(host: str, pid: int, limit: int) -> Claim | None:
+    """Take the next task in order, or None: nothing is due, or `limit` tasks already run on this host.
+
+    The attempt is counted here, before the work begins, so that a task which kills its worker cannot run for ever.
+    """
+    with transaction.atomic():
+        if Task.objects.filter(status=Status.PROCESSING, host=host).count() >= limit:
+            return None
+        waiting = due().order_by("-priority", "seq")
+        if connection.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True)
+        seq = waiting.values_list("seq", flat=True).first()
+        if seq is None:
+            return None
+        Task.objects.filter(seq=seq, status=Status.QUEUED).update(
+            status=Status.PROCESSING,
+            attempts=F("attempts") + 1,
+            lease_token=F("lease_token") + 1,
+            lease_expires_at=_from_now(LEASE),
+            host=host,
+            worker_pid=pid,
+            started_at=Now(),
+            progress=0.0,
+            step="starting",
+        )
+        task = Task.objects.select_related("document").get(seq=seq)
+    return Claim(task, task.lease_token)
+
+
+def heartbeat(claim: Claim) -> bool:
+    """Renew the lease; False when the task is no longer this worker's (cancelled, or given to another)."""
+    return _held(claim).update(lease_expires_at=_from_now(LEASE)) == 1
+
+
+def still_held(claim: Claim) -> bool:
+    """Whether the task is still this worker's. A read: cheap enough to ask often."""
+    return _held(claim).exists()
+
+
+def progress(claim: Claim, percent: float, step: str) -> bool:
+    """Say how far the work is, in percent of the whole, and what it is doing; False when the lease is lost."""
+    return _held(claim).update(progress=min(max(percent, 0.0), 99.9), step=step[:120]) == 1
+
+
+def complete(claim: Claim, outcome: Outcome) -> bool:
+    """Put the answer on the task; False when the lease is lost, and then nothing is written."""
+    won = _finish(
+        claim,
+        Status.COMPLETED,
+        progress=100.0,
+        step="completed",
+        result=outcome.result,
+        model_used=outcome.model_used,
+        pages=outcome.pages,
+        input_tokens=outcome.input_tokens,
+        output_tokens=outcome.output_tokens,
+        task_peak_mb=outcome.task_peak_mb,
+        error="",
+        error_type="",
+        error_code="",
+    )
+    _log("task completed" if won else "late answer dropped", claim)
+    return won
+
+
+def fail(claim: Claim, error: ProcessingError, *, task_peak_mb: float | None = None) -> bool:
+    """End the task as `failed`, or put it back in line while the error is retryable and attempts are left."""
+    task = claim.task
+    if error.retryable and task.attempts < task.max_attempts:
+        return release(claim, delay=error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1))
+    won = _finish(
+        claim,
+        Status.FAILED,
+        step="failed",
+        error=error.detail,
+        error_type=error.error_type,
+        error_code=error.code,
+        task_peak_mb=task_peak_mb,
+    )
+    _log("Failed task", claim, code=error.code)
+    return won
+
+
+def release(claim: Claim, *, delay: float = 0.0) -> bool:
+    """Give the task back to the queue, due again in `delay` seconds."""
+    released = _held(claim).update(
+        status=Status.QUEUED,
+        step="waiting to be tried again",
+        progress=0.0,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        available_at=_from_now(timedelta(seconds=delay)),
+    )
+    _log("task released", claim, delay=delay)
+    return released == 1
+
+
+def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
+    """End the owner's task as `cancelled`, which is final; the worker that runs it notices and stops.
+
+    Returns when. Raises `NotFound` for a stranger's task, `InvalidInput` (`task_finished`) for one that has ended.
+    """
+    own = Task.objects.filter(owner_id=owner_id, id=task_id)
+    won = own.exclude(status__in=FINAL).update(
+        status=Status.CANCELLED,
+        step="cancelled",
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        completed_at=Now(),
+    )
+    row = own.values("status", "completed_at").first()
+    if row is None:
+        raise NotFound("There is no such task.", "task_not_found")
+    if not won:
+        raise InvalidInput(f"The task has already ended: it is {row['status']}.", "task_finished")
+    logger.info("task cancelled", extra={"task": task_id})
+    ended: datetime = row["completed_at"]
+    return ended
+
+
+def reap() -> int:
+    """Give tasks whose lease ran out back to the queue, or end them when their attempts are used up. Returns how many."""
+    lost = Task.objects.filter(status=Status.PROCESSING, lease_expires_at__lt=Now())
+    spent = lost.filter(attempts__gte=F("max_attempts")).update(
+        status=Status.FAILED,
+        step="failed",
+        error="The task was tried as often as allowed, and each time its worker died.",
+        error_type="processing_error",
+        error_code="attempts_exhausted",
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        completed_at=Now(),
+    )
+    again = lost.filter(attempts__lt=F("max_attempts")).update(
+        status=Status.QUEUED,
+        step="waiting to be tried again",
+        progress=0.0,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        available_at=Now(),
+    )
+    if spent or again:
+        logger.warning("leases ran out", extra={"failed": spent, "queued_again": again})
+    return spent + again
+
+
+def release_host(host: str) -> int:
+    """Give all tasks of a host whose cluster has ended back to the queue, at once. The attempt was cut short by an
+    operator and not by the task: it is allowed one more. Returns how many."""
+    return Task.objects.filter(status=Status.PROCESSING, host=host).update(
+        status=Status.QUEUED,
+        step="waiting to be tried again",
+        progress=0.0,
+        max_attempts=F("max_attempts") + 1,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        available_at=Now(),
+    )
+
+
+def _held(claim: Claim) -> QuerySet[Task]:
+    return Task.objects.filter(seq=claim.task.seq, status=Status.PROCESSING, lease_token=claim.token)
+
+
+def _finish(claim: Claim, status: Status, **columns: Any) -> bool:
+    return bool(_held(claim).update(status=status, completed_at=Now(), lease_expires_at=None, **columns))
+
+
+def _from_now(delay: timedelta) -> ExpressionWrapper:
+    return ExpressionWrapper(Now() + delay, output_field=DateTimeField())
+
+
+def _log(event: str, claim: Claim, **extra: Any) -> None:
+    logger.info(event, extra={"task": claim.id, "attempt": claim.task.attempts, **extra})
