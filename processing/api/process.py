@@ -1,0 +1,134 @@
+"""`POST /api/v2/process`: a document and a prompt become a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from modelsregistry import registry
+from modelsregistry.errors import ModelMisconfigured
+from modelsregistry.registry import ModelEntry
+from processing.access.models import ApiKey
+from processing.api.errors import ProblemSerializer
+from processing.api.process_fields import ProcessReplySerializer, ProcessSerializer
+from processing.api.requests import request_id
+from processing.api.uploads import BoundedUploadHandler
+from processing.api.upload import take_in
+from processing.documents.models import StoredDocument
+from processing.errors import InvalidInput, NotFound, ServiceUnavailable
+from processing.pipeline.options import RequestOptions
+from processing.queue.submit import Place, submit
+from processing.runtime.configuration import InForce, current
+from processing.runtime.parameters import Parameters
+from processing.tasks.lifecycle import Submission
+from processing.tasks.models import Task
+
+_CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
+
+
+class ProcessViewSet(ViewSet):
+    """Submitting work."""
+
+    parser_classes = [MultiPartParser]
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Before the body is touched, by CSRF or by anyone: it goes through our upload handler."""
+        self.uploads = BoundedUploadHandler(request, current().parameters.file_limit)
+        request.upload_handlers = [self.uploads]
+        return super().initialize_request(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="process",
+        summary="Submit a document and a prompt",
+        request={"multipart/form-data": ProcessSerializer},
+        responses={200: ProcessReplySerializer, "4XX": ProblemSerializer, "5XX": ProblemSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`."""
+        in_force = current()
+        if not in_force.parameters.enabled:
+            raise ServiceUnavailable("API v2 is switched off.", "disabled", retry_after=_CLOSED_FOR)
+        fields = ProcessSerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        asked = fields.validated_data
+        model = _model(asked, in_force)
+        options = _options(asked, model, in_force.parameters)
+        document = self._document(request, asked, in_force.parameters)
+        task, place = submit(
+            Submission(
+                owner_id=request.user.pk,
+                api_key_id=request.auth.pk if isinstance(request.auth, ApiKey) else None,
+                document=document,
+                prompt=asked["prompt"],
+                model=model.id,
+                options=options.kept(),
+                configuration_revision=in_force.revision,
+                request_id=request_id(request._request),  # noqa: SLF001
+            )
+        )
+        ignored = [*(name for name in request.data if name not in fields.fields), *self.uploads.ignored]
+        return Response(_reply(task, place, options, ignored))
+
+    def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
+        owner = request.user
+        assert isinstance(owner, User)  # noqa: S101  (what IsAuthenticated let in)
+        if asked.get("file") is not None:
+            return take_in(owner, asked["file"], parameters)
+        document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()
+        if document is None:
+            raise NotFound("There is no such file.", "file_not_found")
+        return document
+
+
+def _model(asked: dict[str, Any], in_force: InForce) -> ModelEntry:
+    """The model that was asked for by name, or else the default; never another one in its place."""
+    parameters = in_force.parameters
+    if asked.get("model"):
+        model = registry.find(asked["model"])
+    else:
+        chosen = in_force.sources.get("admin_model", "default") != "default"
+        model = registry.default_model(parameters.admin_model, chosen=chosen)
+    if not model.available:
+        raise ModelMisconfigured(f"The model {model.id} is not available. {model.reason}".strip(), "model_unavailable")
+    if asked.get("vision_mode") == "force_vision" and not (model.vision and parameters.enable_vision):
+        raise InvalidInput(f"The model {model.id} cannot see pictures.", "vision_unavailable")
+    return model
+
+
+def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -> RequestOptions:
+    """The caller's word before the model's setting before the service's."""
+
+    def first(*values: Any) -> Any:
+        return next((value for value in values if value is not None), None)
+
+    wanted_tokens = first(asked.get("max_tokens"), model.max_tokens, parameters.max_tokens)
+    given = {name: asked[name] for name in RequestOptions.model_fields if asked.get(name) is not None}
+    return RequestOptions.model_validate(
+        {
+            **given,
+            "temperature": first(asked.get("temperature"), model.temperature, parameters.temperature),
+            "max_tokens": min(wanted_tokens, model.max_output_tokens or wanted_tokens),
+            "timeout": first(model.timeout, parameters.timeout),
+        }
+    )
+
+
+def _reply(task: Task, place: Place, options: RequestOptions, ignored: list[str]) -> dict[str, Any]:
+    starts_now = place.position is None
+    return {
+        "task_id": str(task.id),
+        "status": "processing" if starts_now else "queued",
+        "message": "Processing has begun." if starts_now else "The task is waiting for its turn.",
+        "position": place.position,
+        "estimated_time": place.estimated_time,
+        "config_applied": {"model": task.model, **options.kept()},
+        "created_at": task.created_at.timestamp(),
+        "ignored_fields": ignored,
+    }

@@ -1,0 +1,61 @@
+"""The fields of a submission, and of the reply to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from processing.api.uploads import ReceivedFile
+from processing.runtime.parameters import MAX_PROMPT_LENGTH, MIN_PROMPT_LENGTH
+
+
+class ProcessSerializer(serializers.Serializer[Any]):
+    """What `POST /api/v2/process` takes. Fields that are not listed are accepted and named in `ignored_fields`."""
+
+    file = serializers.FileField(required=False, allow_empty_file=True, max_length=1000)
+    file_id = serializers.UUIDField(required=False, help_text="An earlier upload, in place of `file`.")
+    prompt = serializers.CharField(
+        min_length=MIN_PROMPT_LENGTH, max_length=MAX_PROMPT_LENGTH, help_text="The question, or what to do."
+    )
+    model = serializers.CharField(required=False, max_length=200, allow_blank=True)
+    temperature = serializers.FloatField(required=False, min_value=0, max_value=2)
+    max_tokens = serializers.IntegerField(required=False, min_value=1, max_value=32_000)
+    vision_mode = serializers.ChoiceField(choices=["auto", "force_vision", "force_text"], required=False)
+    pdf_extract_images = serializers.BooleanField(required=False, default=None, allow_null=True)
+    rag_full_context = serializers.BooleanField(required=False, default=None, allow_null=True)
+    bypass_embedding_and_retrieval = serializers.BooleanField(required=False, default=None, allow_null=True)
+    enable_hybrid_search = serializers.BooleanField(required=False, default=None, allow_null=True)
+    top_k = serializers.IntegerField(required=False, min_value=1, max_value=1000)
+    chunk_size = serializers.IntegerField(required=False, min_value=1, max_value=1_000_000)
+    chunk_overlap = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
+
+    def validate_temperature(self, value: float) -> float:
+        """NaN passes every comparison; refuse it here."""
+        if value != value:  # noqa: PLR0124
+            raise serializers.ValidationError("A valid number is required.", code="invalid")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Exactly one document: a file of this request, or an earlier one."""
+        file = attrs.get("file")
+        if file is None and attrs.get("file_id") is None:
+            raise serializers.ValidationError({"file": "Send a file, or the file_id of one."}, code="file_required")
+        if file is not None and attrs.get("file_id") is not None:
+            raise serializers.ValidationError({"file_id": "Send either file or file_id."}, code="file_given_twice")
+        if file is not None and not isinstance(file, ReceivedFile):
+            raise serializers.ValidationError({"file": "Send the document as a file."}, code="file_required")
+        return attrs
+
+
+class ProcessReplySerializer(serializers.Serializer[Any]):
+    """The accepted task."""
+
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["queued", "processing"])
+    message = serializers.CharField()
+    position = serializers.IntegerField(allow_null=True)
+    estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds.")
+    config_applied = serializers.DictField()
+    created_at = serializers.FloatField(help_text="Unix seconds.")
+    ignored_fields = serializers.ListField(child=serializers.CharField())

@@ -1,0 +1,144 @@
+"""`GET /api/v2/status/{task_id}`: the most frequent request, served from one row without building a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import JsonResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
+
+from processing.api.errors import ProblemSerializer
+from processing.errors import NotFound
+from processing.queue.submit import place_of
+from processing.runtime.capacity import memory_usage
+from processing.tasks.models import Status, Task
+
+COLUMNS = (
+    "seq", "id", "priority", "status", "progress", "step", "result", "error", "error_type", "error_code",
+    "created_at", "started_at", "completed_at", "model", "model_used", "filename", "file_size", "file_type",
+    "pages", "task_peak_mb", "attempts",
+)  # fmt: skip
+
+
+class FileInfoSerializer(serializers.Serializer[Any]):
+    """The document of a task."""
+
+    filename = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    type = serializers.CharField(help_text="Media type.")
+    pages = serializers.IntegerField(allow_null=True)
+
+
+class CitationSerializer(serializers.Serializer[Any]):
+    """A passage that stands verbatim on its page."""
+
+    page = serializers.IntegerField()
+    text = serializers.CharField()
+    score = serializers.FloatField()
+
+
+class ResultSerializer(serializers.Serializer[Any]):
+    """The answer."""
+
+    content = serializers.CharField()
+    model_used = serializers.CharField()
+    file_info = FileInfoSerializer()
+    processing_metadata = serializers.DictField()
+    citations = CitationSerializer(many=True)
+    data = serializers.JSONField(allow_null=True)
+
+
+class TaskMemorySerializer(serializers.Serializer[Any]):
+    """Memory of the host, and the most that this task took."""
+
+    used_percent = serializers.FloatField()
+    available_mb = serializers.FloatField()
+    total_mb = serializers.FloatField()
+    task_peak_mb = serializers.FloatField(allow_null=True)
+
+
+class TaskStatusSerializer(serializers.Serializer[Any]):
+    """A task and where it stands. Times are Unix seconds."""
+
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    progress = serializers.FloatField(min_value=0, max_value=100)
+    step = serializers.CharField()
+    position = serializers.IntegerField(allow_null=True)
+    result = ResultSerializer(allow_null=True)
+    error = serializers.CharField(allow_null=True)
+    error_type = serializers.CharField(allow_null=True)
+    error_code = serializers.CharField(allow_null=True)
+    created_at = serializers.FloatField()
+    started_at = serializers.FloatField(allow_null=True)
+    completed_at = serializers.FloatField(allow_null=True)
+    processing_time = serializers.FloatField(allow_null=True, help_text="Seconds.")
+    model_used = serializers.CharField(allow_null=True)
+    file_info = FileInfoSerializer()
+    memory_usage = TaskMemorySerializer()
+    attempts = serializers.IntegerField()
+
+
+class StatusViewSet(ViewSet):
+    """Where a task stands."""
+
+    lookup_value_regex = "[0-9a-fA-F-]{36}"
+
+    @extend_schema(
+        operation_id="status",
+        summary="Read a task's state and, once completed, its answer",
+        responses={200: TaskStatusSerializer, "4XX": ProblemSerializer},
+    )
+    def retrieve(self, request: Request, pk: str) -> JsonResponse:
+        """The state of one of the caller's own tasks."""
+        return JsonResponse(shown(own_row(request, pk)))
+
+
+def own_row(request: Request, pk: str) -> dict[str, Any]:
+    """The columns of the caller's task. Raises `NotFound`, for a stranger's too."""
+    try:
+        rows = list(Task.objects.filter(id=pk, owner_id=request.user.pk).values(*COLUMNS)[:1])
+    except (ValueError, TypeError):
+        rows = []
+    if not rows:
+        raise NotFound("There is no such task.", "task_not_found")
+    return dict(rows[0])
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The body of contract 2.2."""
+    queued = row["status"] == Status.QUEUED
+    started, completed = row["started_at"], row["completed_at"]
+    memory = memory_usage()
+    return {
+        "task_id": str(row["id"]),
+        "status": row["status"],
+        "progress": row["progress"],
+        "step": row["step"],
+        "position": place_of(row["seq"], row["priority"]).position if queued else None,
+        "result": row["result"],
+        "error": row["error"] or None,
+        "error_type": row["error_type"] or None,
+        "error_code": row["error_code"] or None,
+        "created_at": row["created_at"].timestamp(),
+        "started_at": started.timestamp() if started else None,
+        "completed_at": completed.timestamp() if completed else None,
+        "processing_time": round((completed - started).total_seconds(), 3) if completed and started else None,
+        "model_used": row["model_used"] or None,
+        "file_info": {
+            "filename": row["filename"],
+            "size": row["file_size"],
+            "type": row["file_type"],
+            "pages": row["pages"],
+        },
+        "memory_usage": {
+            "used_percent": memory.used_percent,
+            "available_mb": memory.available_mb,
+            "total_mb": memory.total_mb,
+            "task_peak_mb": row["task_peak_mb"],
+        },
+        "attempts": row["attempts"],
+    }

@@ -1,0 +1,116 @@
+"""`/api/v2/tasks`: the caller's own tasks, one of them, and its end."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import JsonResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from processing.api import status as status_resource
+from processing.api.errors import ProblemSerializer
+from processing.errors import NotFound
+from processing.tasks import lifecycle
+from processing.tasks.models import Status, Task
+
+
+class TaskListItemSerializer(serializers.ModelSerializer[Task]):
+    """A task without its answer."""
+
+    task_id = serializers.UUIDField(source="id")
+    created_at = serializers.SerializerMethodField()
+    completed_at = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Task
+        fields = (
+            "task_id", "status", "progress", "step", "model", "filename", "pages", "error", "error_type",
+            "error_code", "attempts", "created_at", "completed_at",
+        )  # fmt: skip
+
+    def get_created_at(self, task: Task) -> float:
+        """Unix seconds."""
+        return task.created_at.timestamp()
+
+    def get_completed_at(self, task: Task) -> float | None:
+        """Unix seconds."""
+        return task.completed_at.timestamp() if task.completed_at else None
+
+
+class CancelledSerializer(serializers.Serializer[Any]):
+    """The end of a task."""
+
+    message = serializers.CharField()
+    task_id = serializers.UUIDField()
+    timestamp = serializers.FloatField()
+
+
+class NewestFirst(CursorPagination):
+    """By the order of arrival; `next` and `previous` are links, null at the ends."""
+
+    ordering = "-seq"
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+
+class TaskViewSet(GenericViewSet[Task]):
+    """The caller's own tasks."""
+
+    serializer_class = TaskListItemSerializer
+    pagination_class = NewestFirst
+    lookup_value_regex = "[0-9a-fA-F-]{36}"
+    queryset = Task.objects.none()
+
+    def get_queryset(self) -> QuerySet[Task]:
+        """Own tasks alone, without the columns that a list does not show."""
+        own = Task.objects.filter(owner_id=self.request.user.pk).defer("result", "prompt", "options")
+        wanted = self.request.query_params.get("status")
+        if not wanted:
+            return own
+        if wanted not in Status.values:
+            raise ValidationError({"status": [f"Choose from {', '.join(Status.values)}."]})
+        return own.filter(status=wanted)
+
+    @extend_schema(
+        operation_id="tasks",
+        summary="List the caller's tasks, newest first",
+        parameters=[OpenApiParameter("status", enum=Status.values)],
+        responses={200: TaskListItemSerializer(many=True), "4XX": ProblemSerializer},
+    )
+    def list(self, request: Request) -> Response:
+        """One page of the list."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(
+        operation_id="task",
+        summary="Read one task",
+        responses={200: status_resource.TaskStatusSerializer, "4XX": ProblemSerializer},
+    )
+    def retrieve(self, request: Request, pk: str) -> JsonResponse:
+        """The same as `/api/v2/status/{task_id}`."""
+        return JsonResponse(status_resource.shown(status_resource.own_row(request, pk)))
+
+    @extend_schema(
+        operation_id="cancel",
+        summary="Cancel a task",
+        responses={200: CancelledSerializer, "4XX": ProblemSerializer},
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Stop it: work that has begun ends within two seconds."""
+        try:
+            task_id = uuid.UUID(pk)
+        except ValueError:
+            raise NotFound("There is no such task.", "task_not_found") from None
+        lifecycle.cancel(request.user.pk, task_id)
+        return Response({"message": "The task is cancelled.", "task_id": str(task_id), "timestamp": time.time()})

@@ -1,0 +1,42 @@
+"""The way of an uploaded file into the store: what is it, is it whole, keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.files.uploadedfile import UploadedFile
+
+from processing.documents import registry, sandbox, store
+from processing.documents.models import StoredDocument
+from processing.errors import DocumentFailed, InvalidInput
+
+_HEAD = 8192  # bytes that tell what a file is
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What files are taken: the names of formats that are, and the extensions that are not."""
+
+    supported: Collection[str]
+    blocked: Collection[str]
+
+
+def take_in(owner: AbstractBaseUser, file: UploadedFile, sha256: str, rules: Rules) -> StoredDocument:
+    """Identify, inspect and keep a file. Nothing is stored unless all is well.
+
+    Raises `InvalidInput` with the code of what is wrong: its type, or that it is empty, broken or encrypted.
+    """
+    filename = store.display_name(file.name or "")
+    file.seek(0)
+    kind = registry.identify(filename, file.read(_HEAD), supported=rules.supported, blocked=rules.blocked)
+    file.seek(0)
+    try:
+        inspection = sandbox.inspect(file, kind)
+    except DocumentFailed as error:
+        raise InvalidInput(error.detail, error.code) from error
+    file.seek(0)
+    return store.keep(
+        owner, file, filename=filename, format=kind, size=file.size or 0, sha256=sha256, pages=inspection.pages
+    )
