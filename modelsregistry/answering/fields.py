@@ -1,0 +1,167 @@
+"""Finds labelled values: the amount beside `Total`, the date under `Rechnungsdatum`, the cell in a table's column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .layout import Line
+from .lexicon import FieldName
+from .values import Value, amounts, dates, identifiers, of_kind, vague_dates
+from .words import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value that may be the field asked for: where it stands, the label that says so, and how good the label is."""
+
+    line: Line
+    value: Value
+    label: str
+    grade: float
+    label_line: Line
+
+    @property
+    def text(self) -> str:
+        return self.line.text[self.value.start : self.value.end]
+
+
+def candidates(field: FieldName, lines: Sequence[Line]) -> list[Candidate]:
+    """Every value of the field's kind that a label of the field claims, in reading order. Linear in the lines."""
+    found: list[Candidate] = []
+    for index, line in enumerate(lines):
+        if not field.mentioned(line.folded):
+            continue
+        here = list(_on_line(field, line))
+        found.extend(here)
+        if not here or max(candidate.grade for candidate in here) < field.grade(line.folded) * 0.6:
+            found.extend(_elsewhere(field, lines, index))
+    return found
+
+
+def _on_line(field: FieldName, line: Line) -> Iterator[Candidate]:
+    """Values to the right of their label; several in a row without words between share the label."""
+    label, last = "", 0
+    values = _values(field.kind, line)
+    for position, value in enumerate(values):
+        between = line.folded[last : value.start]
+        if re.search(r"[^\W\d_]{2,}|[^\W\d_]\.", _without_currency(between)) or not label:
+            label = between
+        last = value.end
+        grade = field.grade(label)
+        if not grade:
+            continue
+        row = [other for other in values[position + 1 :] if _same_run(line.folded[value.end : other.start])]
+        follows = len(row)
+        yield Candidate(line, value, label.strip(" :|.-"), grade - _run_penalty(field.kind, follows, label), line)
+
+
+def _values(kind: str, line: Line) -> list[Value]:
+    values = of_kind(kind, line.text)
+    if kind == "date" and not values:
+        values = vague_dates(line.text)
+    if kind != "amount":
+        return values
+    sure = [value for value in values if value.sure]
+    return sure or values[-1:]
+
+
+def _same_run(between: str) -> bool:
+    return not re.search(r"[^\W\d_]{2,}", _without_currency(between))
+
+
+def _run_penalty(kind: str, follows: int, label: str) -> float:
+    """In a row of figures the total is the last; of dates and numbers the first after the label is meant."""
+    return 3.0 * follows if kind == "amount" else 0.0 if label else 5.0
+
+
+_CURRENCY_WORD = re.compile(r"\b(?:rm|myr|eur|usd|gbp|inr|chf|pln|rs|dh|mad|ttc)\b")
+
+
+def _without_currency(text: str) -> str:
+    return _CURRENCY_WORD.sub(" ", text)
+
+
+def _elsewhere(field: FieldName, lines: Sequence[Line], index: int) -> Iterator[Candidate]:
+    """The value of a label that stands alone: its column, its counterpart in a run of labels, or the lines below."""
+    line = lines[index]
+    if line.cells:
+        yield from _in_column(field, lines, index)
+        return
+    if len(line.folded.split()) > 12:
+        return
+    grade = field.grade(line.folded)
+    for distance, other in _counterparts(lines, index):
+        values = _values(field.kind, other)
+        if not values:
+            continue
+        value = _aligned(field, line, other, values)
+        yield Candidate(other, value, line.folded.strip(" :"), grade * (0.95 - 0.05 * distance), line)
+
+
+def _in_column(field: FieldName, lines: Sequence[Line], index: int) -> Iterator[Candidate]:
+    header = lines[index]
+    for column, (start, end) in enumerate(header.cells):
+        label = header.folded[start:end]
+        grade = field.grade(label)
+        if not grade:
+            continue
+        for row in lines[index + 1 : index + 60]:
+            if column >= len(row.cells) or row.page is not header.page:
+                break
+            left, right = row.cells[column]
+            inside = [value for value in _values(field.kind, row) if left <= value.start and value.end <= right]
+            if inside:
+                yield Candidate(row, inside[0], label.strip(), grade * 0.9, header)
+
+
+def _counterparts(lines: Sequence[Line], index: int) -> Iterator[tuple[int, Line]]:
+    """Lines that may hold the value of a label line, nearest reading first.
+
+    Text layers often give a block of labels and a block of values one after the other: the k-th of n labels then
+    belongs to the k-th of the n lines before or after the block.
+    """
+    first = last = index
+    while first > 0 and _is_label(lines[first - 1]) and index - first < 12:
+        first -= 1
+    while last + 1 < len(lines) and _is_label(lines[last + 1]) and last - index < 12:
+        last += 1
+    count = last - first + 1
+    if count == 1:
+        places = [(0, index + 1), (1, index + 2), (4, index - 1)]
+    else:
+        places = [(0, index + count), (1, index - count), (3, last + 1)]
+    for distance, place in places:
+        if 0 <= place < len(lines) and lines[place].page is lines[index].page and not _is_label(lines[place]):
+            yield distance, lines[place]
+
+
+def _is_label(line: Line) -> bool:
+    text = line.text.strip()
+    return text.endswith(":") and len(text) < 40
+
+
+def _aligned(field: FieldName, header: Line, row: Line, values: list[Value]) -> Value:
+    """Of several values under a line of headings, the one at the end where the heading stands."""
+    spans = [match.span() for pattern, grade in field.labels if grade for match in pattern.finditer(header.folded)]
+    if len(values) == 1 or not spans:
+        return values[0]
+    best = max(spans, key=lambda span: (field.grade(header.folded[span[0] : span[1]]), span[1]))
+    after = len(header.folded.rstrip()) - best[1]
+    return values[-1] if after < best[0] else values[0]
+
+
+def context_label(candidate: Candidate) -> str:
+    """The label as the document writes it, for an answer that has to say which stand-in it took."""
+    text = candidate.label_line.text
+    place = fold(text).find(candidate.label)
+    return " ".join(text[place : place + len(candidate.label)].split(" ")) if place >= 0 else text.strip()
+
+
+def first_values(kind: str, lines: Sequence[Line], limit: int) -> Iterator[tuple[Line, Value]]:
+    """Values of a kind without any label, in reading order, from the first `limit` lines."""
+    finders = {"date": dates, "amount": amounts, "identifier": identifiers}
+    for line in lines[:limit]:
+        for value in finders[kind](line.text) if kind in finders else of_kind(kind, line.text):
+            yield line, value

@@ -1,0 +1,63 @@
+"""Answers with a labelled value: the total, a date, a number, the company, or whatever the question's own words label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelsregistry.contract import Passage
+
+from .fields import Candidate, candidates, context_label, first_values
+from .layout import Line
+from .names import issuer, recipient
+from .questions import Question, Type
+from .replies import Reply, evidence, quote
+from .totals import ranked_totals
+
+_STAND_IN = 45
+_TOP_LINES = 80
+_UNLABELLED = {"date": 0.5, "email": 0.8, "website": 0.8, "phone": 0.6, "iban": 0.8}
+
+
+def answer_field(question: Question, lines: Sequence[Line]) -> Reply | None:
+    """The value of the field that the question names; None where the document has no such label."""
+    field = question.field
+    if field is None:
+        return None
+    if field.name == "total":
+        ranked = ranked_totals(lines)
+    else:
+        ranked = sorted(candidates(field, lines), key=lambda candidate: -candidate.grade)
+    ranked = [candidate for candidate in ranked if candidate.grade > 0]
+    weak = not ranked or (field.name == "date" and ranked[0].grade < 60)
+    if weak and field.name in _UNLABELLED and (found := _unlabelled(field.kind, lines, _UNLABELLED[field.name])):
+        return found
+    return _reply(ranked[0], len(ranked)) if ranked else None
+
+
+def _reply(best: Candidate, count: int) -> Reply:
+    text = quote(best.text, best.line.page.number)
+    if best.grade < _STAND_IN:
+        text = f"{quote(best.text, best.line.page.number)[:-1]}, labelled “{context_label(best)}”)"
+    passage = evidence(best.line, best.value.start, best.value.end, best.label_line)
+    score = round(min(max(best.grade, 5.0), 100.0) / 100, 3)
+    return Reply(text, (Passage(best.line.page.number, passage, score),), count)
+
+
+def _unlabelled(kind: str, lines: Sequence[Line], score: float) -> Reply | None:
+    """A value whose form alone tells what it is; on invoices and letters the first is the one that counts."""
+    found = next(first_values(kind, lines, _TOP_LINES), None)
+    if found is None:
+        return None
+    line, value = found
+    text = quote(line.text[value.start : value.end], line.page.number)
+    return Reply(text, (Passage(line.page.number, evidence(line, value.start, value.end), score),), 1)
+
+
+def answer_party(question: Question, lines: Sequence[Line]) -> Reply | None:
+    """The company that a document is from, or the customer that it is for."""
+    found = issuer(lines) if question.type is Type.ISSUER else recipient(lines)
+    if found is None:
+        return None
+    line, start, end = found
+    text = quote(line.text[start:end], line.page.number)
+    return Reply(text, (Passage(line.page.number, evidence(line, start, end), 0.7),), 1)

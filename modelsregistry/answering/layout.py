@@ -1,0 +1,181 @@
+"""The document as the search reads it: lines with their table cells, and units (sentences, rows, list items) in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modelsregistry.contract import SourcePage
+
+from .words import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One written line: `page.text[start:end]`; `cells` are the spans of a table row's cells within `text`."""
+
+    page: SourcePage
+    start: int
+    end: int
+    text: str
+    folded: str = field(repr=False)
+    cells: tuple[tuple[int, int], ...] = ()
+
+
+class Kind(StrEnum):
+    HEADING = "heading"
+    SENTENCE = "sentence"
+    ITEM = "item"
+    ROW = "row"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The least that can be an answer: `page.text[start:end]`, under `heading` (an index into the list of units)."""
+
+    page: SourcePage
+    start: int
+    end: int
+    kind: Kind
+    heading: int | None = None
+
+    @property
+    def text(self) -> str:
+        return self.page.text[self.start : self.end]
+
+
+def squeeze(text: str) -> str:
+    """`text` on one line, with single spaces."""
+    return " ".join(text.split())
+
+
+_LINE = re.compile(r"[^\n\r\f\v\u2028\u2029]+")
+_RULE = re.compile(r"[\s|:=+*_~-]+$")
+_PIPE_CELL = re.compile(r"(?<=\|)[^|]*(?=\|)")
+
+
+def lines_of(page: SourcePage) -> Iterator[Line]:
+    """The lines of a page that hold something, without the rules of Markdown tables."""
+    for match in _LINE.finditer(page.text):
+        text = match.group()
+        if not text.strip() or _RULE.match(text):
+            continue
+        yield Line(page, match.start(), match.end(), text, fold(text), tuple(_cells(text)))
+
+
+def _cells(text: str) -> Iterator[tuple[int, int]]:
+    if text.lstrip().startswith("|") and text.rstrip().endswith("|"):
+        for match in _PIPE_CELL.finditer(text):
+            yield match.span()
+
+
+_HEADING_MARK = re.compile(r"\s*#{1,6}\s")
+_ITEM_MARK = re.compile(r"\s*(?:[-*•◦▪●–·□☐☑■]\s|\(?(?:\d{1,2}|[a-zA-Z])[.)]\s)")  # noqa: RUF001
+_ENDS = re.compile(r"[.!?…。！？:;]['\"”»)\]*_]*\s*$")  # noqa: RUF001
+_GAP = re.compile(r"\S(?:\t+| {2,})\S")
+_LONG = 45
+
+
+def units_of(pages: Sequence[SourcePage]) -> list[Unit]:
+    """The document cut into units in reading order; every unit knows the heading that it stands under."""
+    units: list[Unit] = []
+    heading: int | None = None
+    for page in pages:
+        for kind, start, end in _blocks(page):
+            if kind is Kind.HEADING:
+                heading = len(units)
+                units.append(Unit(page, start, end, kind))
+                continue
+            for left, right in sentence_spans(page.text, start, end) if kind is not Kind.ROW else [(start, end)]:
+                units.append(Unit(page, left, right, kind, heading))
+    return units
+
+
+def _blocks(page: SourcePage) -> Iterator[tuple[Kind, int, int]]:
+    """Lines joined to paragraphs where one plainly runs on into the next."""
+    lines = list(lines_of(page))
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        kind = _kind(line, page.text)
+        last = position
+        if kind in (Kind.SENTENCE, Kind.ITEM):
+            while last + 1 < len(lines) and _runs_on(lines[last], lines[last + 1], page.text):
+                last += 1
+        if kind is Kind.SENTENCE and last == position and _is_title(lines, position):
+            kind = Kind.HEADING
+        yield kind, line.start, lines[last].end
+        position = last + 1
+
+
+def _kind(line: Line, text: str) -> Kind:
+    if line.cells or _GAP.search(line.text.strip()):
+        return Kind.ROW
+    if _HEADING_MARK.match(line.text):
+        return Kind.HEADING
+    if _ITEM_MARK.match(line.text):
+        return Kind.ITEM
+    return Kind.SENTENCE
+
+
+def _runs_on(line: Line, following: Line, text: str) -> bool:
+    between = text[line.end : following.start]
+    if between.count("\n") > 1 or _kind(following, text) is not Kind.SENTENCE or _HEADING_MARK.match(line.text):
+        return False
+    begins = following.text.lstrip()[:1]
+    if begins.islower():
+        return not line.text.rstrip().endswith(".") or len(line.text) > _LONG
+    return len(line.text.strip()) > _LONG and (len(line.text) > 2 * _LONG or not _ENDS.search(line.text))
+
+
+_LABELLED = re.compile(r"[^:]{1,40}:\s*\S")
+
+
+def _is_title(lines: list[Line], position: int) -> bool:
+    """A short line without a full stop above something longer: what a heading looks like without its markup."""
+    text = lines[position].text.strip().strip("*_")
+    if len(text) > 80 or len(text.split()) > 10 or not text[:1].isalnum() or _ENDS.search(text) or "," in text[-1:]:
+        return False
+    if _LABELLED.match(text) or sum(character.isdigit() for character in text) > len(text) // 3:
+        return False
+    following = lines[position + 1].text.strip() if position + 1 < len(lines) else ""
+    return len(following) > max(_LONG, len(text)) or bool(_ITEM_MARK.match(following))
+
+
+_ABBREVIATIONS = frozenset(
+    """mr mrs ms dr prof st no nos nr inc ltd co corp vs etc eg ie cf al fig figs eq sec vol pp p ca bzw usw ggf inkl
+    exkl art abs tel fax approx dept est jan feb mar apr jun jul aug sep sept oct nov dec mme m mlle av bd z b d h u a
+    e g i bv nv sdn bhd pvt rs ref ed eds rev gen sen rep gov capt lt col mt jr sr num ph""".split()
+)
+_STOP = re.compile(r"[.!?…]+['\"”»)\]*_]*\s+(?=['\"“«(\[*_]*[^\W_a-z])|[。！？]\s*|\n\s*\n")  # noqa: RUF001
+_LAST_WORD = re.compile(r"(\w+)$")
+
+
+def sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The sentences of `text[start:end]` as spans without surrounding blanks; linear in the length."""
+    begin = start
+    for match in _STOP.finditer(text, start, end):
+        if match.group()[0] == "." and _is_abbreviation(text, begin, match.start()):
+            continue
+        yield from _trimmed(text, begin, match.end())
+        begin = match.end()
+    yield from _trimmed(text, begin, end)
+
+
+def _is_abbreviation(text: str, begin: int, stop: int) -> bool:
+    word = _LAST_WORD.search(text, max(begin, stop - 12), stop)
+    if word is None:
+        return False
+    last = word.group(1)
+    return last.lower() in _ABBREVIATIONS or (len(last) == 1 and last.isupper()) or (last.isdigit() and len(last) < 3)
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        yield start, end

@@ -1,0 +1,132 @@
+"""Answers out of running text and tables: the value in the best row, or the sentence, definition or list that fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from modelsregistry.contract import Passage
+
+from .layout import Kind, Line, Unit, squeeze
+from .passages import Hit, Index
+from .questions import Question, Type
+from .replies import LONGEST_PASSAGE, Reply, quote
+from .values import Value, of_kind, vague_dates
+from .words import terms
+
+_VALUE_KINDS = {Type.AMOUNT: "amount", Type.DATE: "date", Type.PERCENT: "percent", Type.COUNT: "count"}
+_MOST_ITEMS = 25
+_CLOSE = 0.92
+
+
+def answer_prose(question: Question, index: Index, lines: Sequence[Line]) -> Reply | None:
+    """The best passage for the question, None where no passage covers enough of it."""
+    labelled = _own_label(question, lines)
+    if labelled is not None:
+        return labelled
+    hits = index.search(question)
+    if not hits:
+        return None
+    kind = _VALUE_KINDS.get(question.type)
+    if kind is not None and (found := _value(question, kind, index, hits)):
+        return found
+    if question.type is Type.LIST and (found := _list(index, hits)):
+        return found
+    return _passage(question, index, hits)
+
+
+_LABEL = re.compile(r"\s*[|*_#-]*\s*([^:|]{2,60}?)\s*[*_]*\s*[:|]\s*[*_]*\s*(\S.*)$")
+
+
+def _own_label(question: Question, lines: Sequence[Line]) -> Reply | None:
+    """`Payment mode: cash` answers `What is the payment mode?`: the label is the question's words and no more."""
+    wanted = set(question.terms)
+    if not wanted or len(wanted) > 5:
+        return None
+    for line in lines:
+        match = _LABEL.match(line.text)
+        if match is None or set(terms(match[1])) != wanted:
+            continue
+        value = match[2].split("|")[0].strip(" *_")
+        if value:
+            page = line.page.number
+            return Reply(quote(value[:LONGEST_PASSAGE], page), (Passage(page, squeeze(line.text), 0.95),), 1)
+    return None
+
+
+def _value(question: Question, kind: str, index: Index, hits: Sequence[Hit]) -> Reply | None:
+    """The value in the best unit that has one, as near as possible to the question's words."""
+    for hit in hits[:5]:
+        if hit.rank < hits[0].rank - 0.45:
+            break
+        unit = index.units[hit.index]
+        values = [value for value in of_kind(kind, unit.text) if value.sure or kind != "amount"]
+        if not values and kind == "date":
+            values = vague_dates(unit.text)
+        if values:
+            value = _nearest(question, unit, values)
+            text = quote(unit.text[value.start : value.end], unit.page.number)
+            return Reply(text, (_evidence(unit, hit),), len(hits))
+    return None
+
+
+def _nearest(question: Question, unit: Unit, values: Sequence[Value]) -> Value:
+    wanted = set(question.terms)
+    places = [match.end() for match in re.finditer(r"[^\W_]+", unit.text) if set(terms(match.group())) & wanted]
+    if not places:
+        return values[-1]
+    return min(values, key=lambda value: min(abs(value.start - place) + (value.start < place) * 3 for place in places))
+
+
+def _list(index: Index, hits: Sequence[Hit]) -> Reply | None:
+    """The items under the best heading or after the sentence that announces them."""
+    for hit in hits[:3]:
+        start = hit.index + 1
+        items = [start + offset for offset, unit in enumerate(index.units[start : start + _MOST_ITEMS]) if unit]
+        run: list[int] = []
+        for position in items:
+            if index.units[position].kind is not Kind.ITEM:
+                break
+            run.append(position)
+        if len(run) > 1:
+            return _quoted(index, [(position, hit.coverage) for position in run], len(hits))
+    return None
+
+
+def _passage(question: Question, index: Index, hits: Sequence[Hit]) -> Reply | None:
+    best = hits[0]
+    unit = index.units[best.index]
+    if unit.kind is Kind.HEADING:
+        below = [
+            position
+            for position in range(best.index + 1, min(best.index + 4, len(index.units)))
+            if index.units[position].heading == best.index
+        ]
+        if below:
+            return _quoted(index, [(position, best.coverage) for position in below[:2]], len(hits))
+    chosen = [(best.index, best.coverage)]
+    if question.type in (Type.PASSAGE, Type.LIST, Type.DEFINITION):
+        seen = {squeeze(unit.text)}
+        for hit in hits[1:3]:
+            text = squeeze(index.units[hit.index].text)
+            if hit.rank >= best.rank * _CLOSE and text not in seen and index.units[hit.index].kind is not Kind.HEADING:
+                chosen.append((hit.index, hit.coverage))
+                seen.add(text)
+    return _quoted(index, sorted(chosen), len(hits))
+
+
+def _quoted(index: Index, chosen: Sequence[tuple[int, float]], candidates: int) -> Reply:
+    units = [(index.units[position], score) for position, score in chosen]
+    lead = "- " if len(units) > 1 else ""
+    text = "\n".join(lead + quote(_clean(unit), unit.page.number) for unit, _ in units)
+    return Reply(text, tuple(_evidence(unit, Hit(0, score, 0)) for unit, score in units), candidates)
+
+
+def _clean(unit: Unit) -> str:
+    """A unit without its list mark or table bars."""
+    text = re.sub(r"^\s*(?:[-*•◦▪●–]|\(?\d{1,2}[.)])\s+", "", unit.text)  # noqa: RUF001
+    return squeeze(text.strip().strip("|").replace("|", " · ")) if unit.kind is Kind.ROW else squeeze(text)
+
+
+def _evidence(unit: Unit, hit: Hit) -> Passage:
+    return Passage(unit.page.number, squeeze(unit.text), round(hit.coverage, 3))

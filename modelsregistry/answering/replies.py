@@ -1,0 +1,45 @@
+"""One part's answer, and how a value or a passage is quoted with its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelsregistry.contract import Passage
+
+from .layout import Line, squeeze
+
+LONGEST_PASSAGE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one question gets; without passages nothing was found (or the reading itself was asked for)."""
+
+    text: str
+    passages: tuple[Passage, ...] = ()
+    candidates: int = 0
+
+    @property
+    def found(self) -> bool:
+        return bool(self.passages)
+
+
+def quote(value: str, page: int) -> str:
+    return f"{squeeze(value)} (page {page})"
+
+
+def evidence(line: Line, start: int, end: int, label_line: Line | None = None) -> str:
+    """The line around `line.text[start:end]`, with the line of its label where that is near; verbatim but for blanks."""
+    if label_line is not None and label_line.page is line.page and label_line.start != line.start:
+        left, right = min(label_line.start, line.start), max(label_line.end, line.end)
+        if right - left <= LONGEST_PASSAGE:
+            return squeeze(line.page.text[left:right])
+    if len(line.text) <= LONGEST_PASSAGE:
+        return squeeze(line.text)
+    left = max(0, start - LONGEST_PASSAGE // 2)
+    right = min(len(line.text), max(end, left + LONGEST_PASSAGE))
+    while left > 0 and not line.text[left - 1].isspace():
+        left -= 1
+    while right < len(line.text) and not line.text[right].isspace():
+        right += 1
+    return squeeze(line.text[left:right])
