@@ -178,8 +178,8 @@ Q_CLUSTER = {
     "max_attempts": 1,
     "save_limit": -1,
     "recycle": 50,
-    "retry": 2_147_483,
-    "timeout": None,
+    "timeout": 90_000,  # seconds: over the longest that a task may be given; the task's own deadline comes first
+    "retry": 100_000,
     "scheduler": False,
     "log_level": "WARNING",
 }

@@ -1,27 +1,45 @@
-"""What every test stands on: a database in a file, so that threads and processes meet in it as they do in service."""
+"""Two tenants, for every test that asks what a stranger may see."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from django.db import connections
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 
-from processing.runtime import configuration
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """SQLite's own default for tests is in memory, where threads fail with "table is locked" instead of waiting."""
-    default = connections["default"]
-    if default.vendor == "sqlite":
-        default.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+from processing.access import keys
+from processing.access.models import ApiKey
 
 
-@pytest.fixture(autouse=True)
-def no_configuration_of_another_test() -> Iterator[None]:
-    configuration.forget()
-    yield
-    configuration.forget()
+@dataclass(frozen=True)
+class Tenant:
+    """A user, one of their keys, and a client that sends it."""
+
+    user: User
+    key: ApiKey
+    secret: str
+
+    @property
+    def client(self) -> APIClient:
+        client = APIClient(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.secret}")
+        return client
+
+
+def tenant(name: str, **columns: Any) -> Tenant:
+    user = User.objects.create_user(name, **columns)
+    key, secret = keys.mint(user, "test")
+    return Tenant(user, key, secret)
+
+
+@pytest.fixture
+def alice(db: None) -> Tenant:
+    return tenant("alice")
+
+
+@pytest.fixture
+def mallory(db: None) -> Tenant:
+    """The stranger."""
+    return tenant("mallory")

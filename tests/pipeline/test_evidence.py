@@ -1,0 +1,39 @@
+"""A citation is on its page word for word, or it is not made."""
+
+from __future__ import annotations
+
+from modelsregistry.contract import GenerationResult, Passage, SourcePage, Usage
+from processing.pipeline import evidence
+
+PAGES = (
+    SourcePage(1, "# Invoice 4711\n\nIssued by Example Works on 3 May 2026."),
+    SourcePage(2, "Subtotal 90.00\nTotal amount due:  108.00 EUR\nThank you."),
+)
+
+
+def answer(text: str, passages: tuple[Passage, ...] | None = None) -> GenerationResult:
+    return GenerationResult(text, "m", Usage(), passages=passages)
+
+
+def test_it_works() -> None:
+    found = evidence.citations(answer("108.00 EUR", (Passage(2, "Total amount due: 108.00 EUR", 0.9),)), PAGES)
+    assert found == [{"page": 2, "text": "Total amount due: 108.00 EUR", "score": 0.9}]
+
+
+def test_a_passage_that_is_not_on_its_page_is_not_cited() -> None:
+    invented = (Passage(1, "Total amount due: 108.00 EUR", 0.9), Passage(2, "Total: 999", 0.9), Passage(9, "x", 1.0))
+    assert evidence.citations(answer("108.00 EUR", invented), PAGES) == []
+
+
+def test_evidence_is_looked_for_when_the_model_names_none() -> None:
+    found = evidence.citations(answer("The total amount due is 108.00 EUR."), PAGES)
+    assert found[0]["page"] == 2
+    assert found[0]["text"] == "Total amount due:  108.00 EUR"
+
+
+def test_an_answer_that_shares_nothing_with_the_document_has_no_evidence() -> None:
+    assert evidence.citations(answer("I like turtles."), PAGES) == []
+
+
+def test_an_answer_without_words_has_no_evidence() -> None:
+    assert evidence.citations(answer("…"), PAGES) == []

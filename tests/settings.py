@@ -1,0 +1,21 @@
+"""The service's settings with a data directory that goes when the tests end, and nothing from the user's environment."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+DIRECTORY = tempfile.mkdtemp(prefix="apiv2-tests-")
+atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)
+
+for _name in list(os.environ):
+    if _name.startswith(("API_V2_", "OPENAI_")) or _name in ("DATABASE_URL", "DEBUG", "HOST", "PORT", "ALLOWED_HOSTS"):
+        del os.environ[_name]
+os.environ["API_V2_DATA_DIR"] = DIRECTORY
+os.environ["API_V2_ENV_FILE"] = os.devnull
+
+from apiv2project.settings import *  # noqa: E402, F403
+
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
