@@ -25,7 +25,8 @@ def logging_configuration(env: Environment) -> dict[str, Any]:
     level = "DEBUG" if env.debug else env.log_level
     handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}}
     if env.log_file:
-        handlers["file"] = {"class": "logging.handlers.WatchedFileHandler", "filename": env.log_file, "formatter": "event"}
+        watched = "logging.handlers.WatchedFileHandler"
+        handlers["file"] = {"class": watched, "filename": env.log_file, "formatter": "event"}
     loggers = {name: {"level": level} for name in ("processing", "modelsregistry")}
     for source, wanted in env.src_log_levels.items():
         for name in ("processing", "modelsregistry") if source == "API_V2" else (source,):

@@ -1,0 +1,1 @@
+"""The models that answer, and how to speak to them."""

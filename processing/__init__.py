@@ -1,0 +1,1 @@
+"""Documents and prompts in, answers out."""

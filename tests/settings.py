@@ -1,4 +1,4 @@
-"""The service's settings with a data directory that goes when the tests end, and nothing from the user's environment."""
+"""The service's settings with a data directory that goes when the tests end, deaf to the user's environment."""
 
 import atexit
 import os

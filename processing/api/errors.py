@@ -13,7 +13,6 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, Unread
 from django.views.defaults import page_not_found as html_not_found
 from django.views.defaults import permission_denied as html_permission_denied
 from django.views.defaults import server_error as html_server_error
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import exceptions, serializers
 
 from modelsregistry.errors import ModelError
@@ -81,12 +80,9 @@ class ProblemSerializer(serializers.Serializer[dict[str, Any]]):
     request_id = serializers.CharField()
     task_id = serializers.UUIDField(required=False)
     retry_after = serializers.IntegerField(required=False, help_text="Seconds.")
-    errors = serializers.SerializerMethodField(required=False)
-
-    @extend_schema_field({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}})
-    def get_errors(self, problem: dict[str, Any]) -> Any:
-        """The sentences by field."""
-        return problem.get("errors")
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="Sentences by field."
+    )
 
 
 def problem(
@@ -118,7 +114,7 @@ def problem(
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's hook: every exception that leaves a view becomes a problem; unknown ones are logged and say nothing."""
-    request: HttpRequest = context["request"]._request  # noqa: SLF001  (DRF's own name for the Django request)
+    request: HttpRequest = context["request"]._request  # DRF's own name for Django's request
     if isinstance(exc, errors.ProcessingError):
         return _of_processing_error(request, exc)
     if isinstance(exc, ModelError):

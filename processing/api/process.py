@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
+from modelsregistry.registry import ModelEntry
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,13 +14,13 @@ from rest_framework.viewsets import ViewSet
 
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
-from modelsregistry.registry import ModelEntry
 from processing.access.models import ApiKey
+from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.process_fields import ProcessReplySerializer, ProcessSerializer
 from processing.api.requests import request_id
-from processing.api.uploads import BoundedUploadHandler
 from processing.api.upload import take_in
+from processing.api.uploads import BoundedUploadHandler
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ServiceUnavailable
 from processing.pipeline.options import RequestOptions
@@ -63,22 +63,21 @@ class ProcessViewSet(ViewSet):
         document = self._document(request, asked, in_force.parameters)
         task, place = submit(
             Submission(
-                owner_id=request.user.pk,
+                owner_id=caller(request).pk,
                 api_key_id=request.auth.pk if isinstance(request.auth, ApiKey) else None,
                 document=document,
                 prompt=asked["prompt"],
                 model=model.id,
                 options=options.kept(),
                 configuration_revision=in_force.revision,
-                request_id=request_id(request._request),  # noqa: SLF001
+                request_id=request_id(request._request),
             )
         )
         ignored = [*(name for name in request.data if name not in fields.fields), *self.uploads.ignored]
         return Response(_reply(task, place, options, ignored))
 
     def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
-        owner = request.user
-        assert isinstance(owner, User)  # noqa: S101  (what IsAuthenticated let in)
+        owner = caller(request)
         if asked.get("file") is not None:
             return take_in(owner, asked["file"], parameters)
         document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()

@@ -32,7 +32,7 @@ class ProcessSerializer(serializers.Serializer[Any]):
 
     def validate_temperature(self, value: float) -> float:
         """NaN passes every comparison; refuse it here."""
-        if value != value:  # noqa: PLR0124
+        if value != value:
             raise serializers.ValidationError("A valid number is required.", code="invalid")
         return value
 

@@ -48,7 +48,7 @@ class ResultSerializer(serializers.Serializer[Any]):
     file_info = FileInfoSerializer()
     processing_metadata = serializers.DictField()
     citations = CitationSerializer(many=True)
-    data = serializers.JSONField(allow_null=True)
+    data = serializers.JSONField(allow_null=True)  # type: ignore[assignment]
 
 
 class TaskMemorySerializer(serializers.Serializer[Any]):

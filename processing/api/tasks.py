@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from processing.api import status as status_resource
+from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.errors import NotFound
 from processing.tasks import lifecycle
@@ -73,7 +74,7 @@ class TaskViewSet(GenericViewSet[Task]):
 
     def get_queryset(self) -> QuerySet[Task]:
         """Own tasks alone, without the columns that a list does not show."""
-        own = Task.objects.filter(owner_id=self.request.user.pk).defer("result", "prompt", "options")
+        own = Task.objects.filter(owner=caller(self.request)).defer("result", "prompt", "options")
         wanted = self.request.query_params.get("status")
         if not wanted:
             return own
@@ -112,5 +113,5 @@ class TaskViewSet(GenericViewSet[Task]):
             task_id = uuid.UUID(pk)
         except ValueError:
             raise NotFound("There is no such task.", "task_not_found") from None
-        lifecycle.cancel(request.user.pk, task_id)
+        lifecycle.cancel(caller(request).pk, task_id)
         return Response({"message": "The task is cancelled.", "task_id": str(task_id), "timestamp": time.time()})

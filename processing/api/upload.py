@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.uploads import BoundedUploadHandler, ReceivedFile
 from processing.documents import intake
@@ -63,9 +64,8 @@ class UploadViewSet(ViewSet):
         file = request.FILES.get("file")
         if not isinstance(file, ReceivedFile):
             raise ValidationError({"file": ["Send the document as a file."]}, code="file_required")
-        owner = request.user
-        assert isinstance(owner, User)  # noqa: S101  (what IsAuthenticated let in)
-        return Response(_shown(take_in(owner, file, current().parameters)), status=status.HTTP_201_CREATED)
+        document = take_in(caller(request), file, current().parameters)
+        return Response(_shown(document), status=status.HTTP_201_CREATED)
 
 
 def take_in(owner: User, file: ReceivedFile, parameters: Parameters) -> StoredDocument:

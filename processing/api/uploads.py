@@ -23,7 +23,7 @@ class ReceivedFile(TemporaryUploadedFile):
 
 
 class BoundedUploadHandler(TemporaryFileUploadHandler):
-    """Takes the one part that is called `file`, up to `limit` bytes; other files are read past and named in `ignored`."""
+    """Takes the one part called `file`, up to `limit` bytes; other files are read past and named in `ignored`."""
 
     chunk_size = 1024 * 1024
 
@@ -35,7 +35,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         self._arrived = 0
         self._digest = hashlib.sha256()
 
-    def handle_raw_input(  # noqa: PLR0913  (Django's signature)
+    def handle_raw_input(
         self,
         input_data: Any,
         META: Any,  # noqa: N803

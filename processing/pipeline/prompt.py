@@ -8,7 +8,12 @@ from processing.runtime.parameters import Parameters
 
 
 def compose(
-    model: str, question: str, pages: tuple[SourcePage, ...], options: RequestOptions, parameters: Parameters, deadline: float
+    model: str,
+    question: str,
+    pages: tuple[SourcePage, ...],
+    options: RequestOptions,
+    parameters: Parameters,
+    deadline: float,
 ) -> GenerationRequest:
     """The request. The template's `{prompt}` is replaced as text: nothing else in it, or in the prompt, is a format."""
     return GenerationRequest(

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelsregistry.registry import ModelEntry
+
 from modelsregistry import registry
 from modelsregistry.contract import GenerationResult
-from modelsregistry.registry import ModelEntry
 from processing.documents.contract import ReadOptions
 from processing.errors import DocumentFailed, ModelFailed
 from processing.pipeline import evidence, prompt, read
@@ -52,7 +53,7 @@ def _read_options(model: ModelEntry, options: RequestOptions, parameters: Parame
     return ReadOptions(images=sees, ocr=not sees)
 
 
-def _outcome(  # noqa: PLR0913
+def _outcome(
     claim: Claim,
     options: RequestOptions,
     document: ReadDocument,

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 WORK = "processing.queue.worker.work"
 _TURN = 1.0  # seconds; the pusher looks for its stop event between turns
-_LOOK_AGAIN = 0.25  # seconds; tasks become due, slots become free and hosts come back without any change of the database
+_LOOK_AGAIN = 0.25  # seconds; tasks become due and slots become free without a change of the database
 _GLANCE = 0.02  # seconds between two looks at SQLite's change counter: 0.8 % of a core
 
 

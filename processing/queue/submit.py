@@ -35,7 +35,7 @@ def submit(submission: Submission) -> tuple[Task, Place]:
 
 
 def place_of(seq: int, priority: int) -> Place:
-    """The place of a waiting task. A task that finds a free slot and nobody before it has no position: it starts now."""
+    """The place of a waiting task. With a free slot and nobody before it, it starts now and has no position."""
     before = Task.objects.filter(status=Status.QUEUED).filter(
         Q(priority__gt=priority) | Q(priority=priority, seq__lt=seq)
     )

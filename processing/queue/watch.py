@@ -32,8 +32,11 @@ class Interrupted(BaseException):
 
 
 class Watch:
-    """A context around the work. Inside it, the main thread may be interrupted; `reason` then says why: `lost` (the task
-    was cancelled or given to another worker) or `deadline`. `deadline` is a `time.monotonic()` value."""
+    """A context around the work, inside which the main thread may be interrupted.
+
+    `reason` then says why: `lost` (the task was cancelled or given to another worker) or `deadline`, which is a
+    `time.monotonic()` value.
+    """
 
     def __init__(self, claim: Claim, deadline: float) -> None:
         self.reason: Reason | None = None

@@ -55,9 +55,7 @@ def _within_bounds(claim: Claim, in_force: InForce) -> Outcome | None:
         if watch.reason == "lost":
             logger.info("work stopped: the task is not ours any more", extra={"task": claim.id})
             return None
-        raise DeadlineExceeded(
-            f"The task took longer than its {options.timeout:g} seconds.", "task_timeout"
-        ) from None
+        raise DeadlineExceeded(f"The task took longer than its {options.timeout:g} seconds.", "task_timeout") from None
     except ModelTimeout as error:
         raise DeadlineExceeded(error.detail, error.code) from error
     except ModelError as error:

@@ -1,0 +1,1 @@
+"""The task and the verbs that change it."""

@@ -214,7 +214,7 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
 
 
 def reap() -> int:
-    """Give tasks whose lease ran out back to the queue, or end them when their attempts are used up. Returns how many."""
+    """Give tasks whose lease ran out back to the queue, or end them when no attempt is left. Returns how many."""
     lost = Task.objects.filter(status=Status.PROCESSING, lease_expires_at__lt=Now())
     spent = lost.filter(attempts__gte=F("max_attempts")).update(
         status=Status.FAILED,
