@@ -43,8 +43,12 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         boundary: Any,
         encoding: str | None = None,
     ) -> None:
-        """Refuse a body that is too large by what its header says, before a byte of it is read."""
-        if content_length > self.limit + _ROOM_FOR_FIELDS:
+        """Refuse a body that is too large by what its header says, before a byte of it is read.
+
+        A chunked body has no length; it is counted as it arrives.
+        """
+        chunked = bool(META.get("HTTP_TRANSFER_ENCODING"))
+        if not chunked and content_length > self.limit + _ROOM_FOR_FIELDS:
             raise too_large(self.limit)
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
