@@ -1,0 +1,98 @@
+"""A request's body while it arrives: given up when the sender stalls, refused when the sender breaks off."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from typing_extensions import Buffer
+
+PIECE = 65_536  # bytes asked of the server at once; it answers when it has them all, or at the end
+PIECE_WITHIN = 60.0  # seconds for one piece: about 1 kB/s, slower than any working line
+WHOLE_WITHIN = 600.0  # seconds for the whole body
+_LOOK_UP = 1.0  # seconds until the reading thread notices that nobody wants the body any more
+
+
+class Arrival(io.RawIOBase):
+    """The body as a raw stream; wrap it in `io.BufferedReader`.
+
+    The server's own `read` blocks for as long as the client pleases and cannot be interrupted, so a thread does the
+    reading, one piece ahead. `length` is what the client declared, None for a chunked body; `ending` is what the last
+    hundred bytes of a chunked body must contain, because a server may report a chunked body that breaks off as ended.
+
+    Reading raises TimeoutError when the body is too slow and ConnectionError when it ends early; both are OSErrors,
+    which Django reports as an unreadable body.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], length: int | None, ending: bytes = b"") -> None:
+        self._source = read
+        self._length = length
+        self._ending = ending
+        self._tail = b""
+        self._received = 0
+        self._piece = b""
+        self._over = False
+        self._unwanted = threading.Event()
+        self._pieces: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=1)
+        self._deadline = time.monotonic() + WHOLE_WITHIN
+        threading.Thread(target=self._fetch, name="arrival", daemon=True).start()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """As `io.RawIOBase.readinto`."""
+        target = memoryview(buffer)
+        if not self._piece and not self._over:
+            self._piece = self._next()
+        taken = self._piece[: len(target)]
+        target[: len(taken)] = taken
+        self._piece = self._piece[len(taken) :]
+        return len(taken)
+
+    def close(self) -> None:
+        """Let the reading thread go; it ends when the server drops the connection, at the latest."""
+        self._unwanted.set()
+        super().close()
+
+    def _next(self) -> bytes:
+        patience = min(PIECE_WITHIN, self._deadline - time.monotonic())
+        try:
+            piece = self._pieces.get(timeout=max(0.0, patience))
+        except queue.Empty:
+            raise TimeoutError("the body did not arrive in time") from None
+        if isinstance(piece, BaseException):
+            raise ConnectionError("the body could not be read") from piece
+        self._received += len(piece)
+        self._tail = (self._tail + piece)[-len(self._ending) - 100 :]
+        if not piece:
+            self._over = True
+            self._insist_on_the_end()
+        return piece
+
+    def _insist_on_the_end(self) -> None:
+        whole = self._ending in self._tail if self._length is None else self._received >= self._length
+        if not whole:
+            raise ConnectionError("the body broke off")
+
+    def _fetch(self) -> None:
+        piece: bytes | BaseException = b" "
+        left = self._length
+        while piece and not isinstance(piece, BaseException) and not self._unwanted.is_set():
+            try:
+                piece = self._source(PIECE if left is None else min(PIECE, left))
+            except BaseException as error:  # noqa: BLE001  (it is raised again where the body is read)
+                piece = error
+            else:
+                left = None if left is None else left - len(piece)
+            self._hand_over(piece)
+
+    def _hand_over(self, piece: bytes | BaseException) -> None:
+        while not self._unwanted.is_set():
+            with contextlib.suppress(queue.Full):
+                self._pieces.put(piece, timeout=_LOOK_UP)
+                return

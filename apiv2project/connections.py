@@ -1,0 +1,151 @@
+"""Keeps threads free for short requests, and hands Django only bodies that it can read to their end.
+
+A WSGI server gives every request a thread. Clients that send slowly or wait for an answer would take them all, so each
+of these two kinds gets its places, and who comes when they are taken is told at once to come back.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_header_parameters
+
+from apiv2project.arrival import PIECE, Arrival
+from processing.api.errors import problem
+from processing.api.requests import RequestMiddleware
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+UNKNOWN_LENGTH = 1 << 40  # the CONTENT_LENGTH that stands for "chunked"; who stores the upload counts and refuses
+_COME_BACK = 5  # seconds
+
+
+class ConnectionGate:
+    """A WSGI application around another. Of `threads`, 7/16 may receive bodies and 7/16 may wait; 1/8 stays free."""
+
+    def __init__(self, application: WSGIApplication, *, threads: int) -> None:
+        self._application = application
+        places = max(1, threads * 7 // 16)
+        self._receiving = threading.BoundedSemaphore(places)
+        self._waiting = threading.BoundedSemaphore(places)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        declared = environ.get("CONTENT_LENGTH") or "0"
+        if not (declared.isascii() and declared.isdigit()):
+            return _refuse(environ, start_response, 400, "The Content-Length is not a number.", "malformed_body")
+        places = self._places_for(environ)
+        if places is None:
+            return self._application(environ, start_response)
+        if not places.acquire(blocking=False):
+            return _refuse(environ, start_response, 503, "Too many requests are under way. Come back soon.", "busy")
+        try:
+            return _Held(self._answer(environ, start_response), places.release)
+        except BaseException:
+            places.release()
+            raise
+
+    def _places_for(self, environ: WSGIEnvironment) -> threading.BoundedSemaphore | None:
+        if _has_body(environ):
+            return self._receiving
+        wants_to_wait = "wait" in parse_qs(environ.get("QUERY_STRING", "")) or "wait=" in environ.get("HTTP_PREFER", "")
+        return self._waiting if wants_to_wait or "text/event-stream" in environ.get("HTTP_ACCEPT", "") else None
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not _has_body(environ):
+            return self._application(environ, start_response)
+        with _arriving(environ) as arriving:
+            if not _is_streamed(environ):
+                return self._answer_small(environ, start_response, arriving)
+            environ["wsgi.input"] = arriving
+            environ["CONTENT_LENGTH"] = str(_length(environ) or UNKNOWN_LENGTH)
+            return self._application(environ, start_response)
+
+    def _answer_small(
+        self, environ: WSGIEnvironment, start_response: StartResponse, arriving: io.BufferedReader
+    ) -> Iterable[bytes]:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if (_length(environ) or 0) > limit:
+            return _refuse(environ, start_response, 413, "The body of the request is too large.", "body_too_large")
+        try:
+            body = arriving.read(limit + 1)
+        except TimeoutError:
+            return _refuse(environ, start_response, 408, "The body did not arrive in time.", "body_timeout")
+        except ConnectionError:
+            return _refuse(environ, start_response, 400, "The body of the request broke off.", "malformed_body")
+        if len(body) > limit:
+            return _refuse(environ, start_response, 413, "The body of the request is too large.", "body_too_large")
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return self._application(environ, start_response)
+
+
+class _Held:
+    """A response that gives its place back when it has been sent or given up."""
+
+    def __init__(self, response: Iterable[bytes], release: Callable[[], None]) -> None:
+        self._response = response
+        self._release = release
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._response)
+
+    def close(self) -> None:
+        """As WSGI asks: called once by the server, whatever became of the response."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            getattr(self._response, "close", lambda: None)()
+        finally:
+            self._release()
+
+
+def _length(environ: WSGIEnvironment) -> int | None:
+    """What the client declared; None for a chunked body."""
+    return None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or "0")
+
+
+def _has_body(environ: WSGIEnvironment) -> bool:
+    return _length(environ) != 0
+
+
+def _is_streamed(environ: WSGIEnvironment) -> bool:
+    """Whether the application reads this body piece by piece; every other one is small and read beforehand."""
+    return bool(environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data"))
+
+
+def _arriving(environ: WSGIEnvironment) -> io.BufferedReader:
+    raw = Arrival(environ["wsgi.input"].read, _length(environ), _ending(environ.get("CONTENT_TYPE", "")))
+    return io.BufferedReader(raw, PIECE)
+
+
+def _ending(content_type: str) -> bytes:
+    """What closes a multipart body (RFC 2046, 5.1.1); nothing for other types."""
+    try:
+        boundary = parse_header_parameters(content_type)[1].get("boundary", "")
+    except ValueError:  # Django refuses it too, where it can say so
+        return b""
+    return f"--{boundary}--".encode("latin-1", "replace") if boundary else b""
+
+
+def _refuse(
+    environ: WSGIEnvironment, start_response: StartResponse, status: int, detail: str, code: str
+) -> Iterable[bytes]:
+    """The contract's error, with the request's id, without reading what is still to come."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        return problem(request, status, detail, code, more={"retry_after": _COME_BACK if status == 503 else None})
+
+    environ["CONTENT_LENGTH"] = "0"
+    response = RequestMiddleware(answer)(WSGIRequest(environ))
+    start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+    return [response.content]

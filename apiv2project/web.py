@@ -1,0 +1,93 @@
+"""The web server: `python -m apiv2project.web` serves the WSGI application on HOST and PORT.
+
+granian, because it alone of the servers tried answers `health` at once while clients hold hundreds of connections
+half-open (the figures are in docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from processing.operations import lifeline, listening
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_HEADERS_WITHIN = 10_000  # milliseconds
+_HEADER_BYTES = 65_536
+_CONNECTIONS = 4096  # that one process holds open at once; a thread is taken only when a request has arrived
+_GRACE = 8  # seconds for requests that are under way when the server is asked to stop
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    lifeline.end_with_server()
+    from apiv2project.wsgi import application  # loaded before the fork: the processes share its memory
+
+    env = _environment()
+    try:
+        listening.require_free(env.host, env.port)
+    except listening.AddressUnavailableError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+    _allow_open_files(2 * _CONNECTIONS)
+    parent = os.getpid()
+
+    def application_in_worker() -> WSGIApplication:
+        lifeline.end_with_parent(parent, signal.SIGKILL)
+        return application
+
+    Server(
+        "apiv2project.wsgi:application",
+        address=env.host,
+        port=env.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=env.web_processes,
+        blocking_threads=env.web_threads,
+        backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN, max_buffer_size=_HEADER_BYTES),
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=_GRACE,
+        log_level=LogLevels.error,
+        log_dictconfig=_server_log(),
+    ).serve(target_loader=application_in_worker, wrap_loader=False)
+
+
+def _environment() -> Any:
+    from django.conf import settings
+
+    return settings.ENV
+
+
+def _server_log() -> dict[str, Any]:
+    """The server's own log, where the service's goes, and nothing on stdout."""
+    from django.conf import settings
+
+    handlers = settings.LOGGING["root"]["handlers"]
+    own = {"_granian": {"handlers": handlers, "level": "ERROR", "propagate": False}}
+    return {**settings.LOGGING, "loggers": {**settings.LOGGING["loggers"], **own}}
+
+
+def _allow_open_files(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""`manage.py serve`: the whole service, web server and workers, under one process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from processing.operations import first_run, greeting, listening
+from processing.operations.data_directory import DataDirectoryInUseError, held
+from processing.operations.serving import ProcessTree, Service
+
+
+class Command(BaseCommand):
+    help = "Serve the API and process documents until Ctrl-C. Makes the data directory ready first."
+    requires_system_checks = ()  # `make lint` and the tests run them; here they would cost every start its time
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--demo", action="store_true", help="post a sample document and show the answer")
+
+    def handle(self, **options: Any) -> None:
+        env = settings.ENV
+        try:
+            listening.require_free(env.host, env.port)
+            with held(settings.DATA_DIR):
+                made = first_run.prepare(settings.VARIABLES, self._say)
+                connections.close_all()
+                if made:
+                    self._say(greeting.of_credentials(made))
+                code = self._serve(demo=options["demo"])
+        except (listening.AddressUnavailableError, DataDirectoryInUseError) as error:
+            raise CommandError(str(error), returncode=listening.EXIT_CONFIGURATION) from None
+        raise SystemExit(code)
+
+    def _serve(self, *, demo: bool) -> int:
+        tree = ProcessTree(
+            [
+                Service("web", (sys.executable, "-m", "apiv2project.web"), settings.BASE_DIR),
+                Service("workers", (sys.executable, "manage.py", "cluster"), settings.BASE_DIR),
+            ]
+        )
+        tree.stop_on_signals()
+        self._say("Starting …")
+        threading.Thread(target=greeting.greet, args=(self._say,), kwargs={"demo": demo}, daemon=True).start()
+        code = tree.run()
+        self._say("Stopped.")
+        return code
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
