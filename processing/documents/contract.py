@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, ClassVar, Protocol
 
+from processing.documents.limits import Limits
+
+METHODS = frozenset({"text", "ocr", "none"})
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png"})
+
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
@@ -20,6 +25,9 @@ class ReadOptions:
     ocr: bool = True
     image_max_side: int = 1568
     only: frozenset[int] | None = None
+
+    def wants(self, number: int) -> bool:
+        return self.only is None or number in self.only
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +52,49 @@ class Page:
     image_type: str | None = None
 
 
-class Format(Protocol):
-    """One kind of file.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file that has been opened: how many pages the whole of it has (None if unknown), and the pages to be read."""
 
-    `name` is what `supported_formats` lists; `extensions` are without the dot, in lower case; `media_type` is what the
-    service says of the file, whatever the client claimed.
+    page_count: int | None
+    pages: Iterator[Page]
+
+
+class Format(Protocol):
+    """One kind of file. A module in `formats/` names its implementation `FORMAT`.
+
+    `name` is what `supported_formats` lists, where any of the `extensions` may stand for it; `extensions` are without
+    the dot, in lower case; `media_type` is what the service says of the file, whatever the client claimed; `modules`
+    are what the sandbox's server imports ahead, so that no child pays for it: they start no thread on import.
     """
 
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
     media_type: ClassVar[str]
+    modules: ClassVar[tuple[str, ...]]
 
     def matches(self, head: bytes) -> bool:
         """Whether a file that begins with `head` (up to 8 KiB) can be of this format."""
         ...
 
-    def inspect(self, file: BinaryIO) -> Inspection:
+    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
         """Open the file as far as needed to know that it is whole and not encrypted.
 
         Raises `UnreadableDocument`.
         """
         ...
 
-    def read(self, file: BinaryIO, options: ReadOptions) -> Iterator[Page]:
-        """Yield the pages one at a time, holding one at most. Raises `UnreadableDocument`."""
+    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
+        """Open the file; its pages come one at a time, one held at most. Both steps raise `UnreadableDocument`."""
         ...
 
 
 class UnreadableDocument(Exception):
-    """The file is broken, encrypted or beyond a limit; `code` is stable, `detail` is a sentence for the client."""
+    """The file is broken, encrypted or beyond a limit; `code` is stable, `detail` is a sentence for the client.
+
+    Codes: `document_broken`, `document_encrypted`, `document_too_complex`, and `type_mismatch` for a file that turns
+    out to be of another kind than its name says.
+    """
 
     def __init__(self, detail: str, code: str) -> None:
         super().__init__(detail)

@@ -1,0 +1,168 @@
+"""PDF files, page by page: their own text where it is usable, else recognised from the page's picture."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import mmap
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+
+from processing.documents import ocr, pictures
+from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents.limits import Limits
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SIGNATURE_WITHIN = 1024
+NOT_A_PDF = (b"MZ", b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
+FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY = 4, 5
+FPDF_PAGEOBJ_IMAGE = 3
+
+# PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
+SPLIT_WORD = re.compile(r"[\ufffe\x02\xad](?:\r?\n)?|(?<=[^\W\d_])-\r?\n(?=[a-zß-ÿ])")
+WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
+GARBAGE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
+GARBAGE_SHARE = 0.15
+FEW_CHARACTERS = 30
+SCANNED_SHARE = 0.25
+INK_CONTRAST = 40
+GLANCE_SIDE = 200
+
+
+class Pdf:
+    """A PDF, opened from the page cache rather than from a copy in memory."""
+
+    name: ClassVar[str] = "pdf"
+    extensions: ClassVar[tuple[str, ...]] = ("pdf",)
+    media_type: ClassVar[str] = "application/pdf"
+    modules: ClassVar[tuple[str, ...]] = ("pypdfium2", "PIL.Image", "PIL.JpegImagePlugin")
+
+    def matches(self, head: bytes) -> bool:
+        """Readers tolerate some bytes before the signature, unless they are the signature of something else."""
+        return b"%PDF-" in head[:SIGNATURE_WITHIN] and not head.startswith(NOT_A_PDF)
+
+    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
+        return Inspection(pages=len(_opened(file, limits)))
+
+    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
+        pdf = _opened(file, limits)
+        return Contents(page_count=len(pdf), pages=_pages(pdf, options))
+
+
+def _opened(file: BinaryIO, limits: Limits) -> Any:
+    import pypdfium2
+
+    try:
+        pdf = pypdfium2.PdfDocument(_bytes_of(file))
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY):
+            raise UnreadableDocument("The PDF is encrypted and needs a password.", "document_encrypted") from error
+        raise UnreadableDocument("The PDF is damaged and cannot be opened.", "document_broken") from error
+    if len(pdf) > limits.pdf_pages:
+        raise UnreadableDocument(
+            f"The PDF has {len(pdf)} pages; the limit is {limits.pdf_pages}.", "document_too_complex"
+        )
+    if pdf.get_formtype():
+        pdf.init_forms()
+    return pdf
+
+
+def _bytes_of(file: BinaryIO) -> Any:
+    """The file as memory that PDFium can read: its pages in the page cache where it is a real file."""
+    try:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except (io.UnsupportedOperation, ValueError):
+        file.seek(0)
+        return file.read()
+    return (ctypes.c_ubyte * len(mapped)).from_buffer(mapped)
+
+
+def _pages(pdf: Any, options: ReadOptions) -> Iterator[Page]:
+    for number in range(1, len(pdf) + 1):
+        if options.wants(number):
+            yield _page(pdf, number, options)
+
+
+def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
+    import pypdfium2
+
+    try:
+        page = _loaded(pdf, number - 1)
+    except pypdfium2.PdfiumError:
+        return Page(number, "", "none")  # One page that is damaged does not spoil the others.
+    try:
+        text = _text(page)
+        method = "text" if text else "none"
+        if options.ocr and _unusable(page, text):
+            seen = ocr.recognise(_rendered(page, ocr.MAX_PIXELS**0.5))
+            text, method = (seen, "ocr") if seen else (text, method)
+        image = (
+            pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
+        )
+        return Page(number, text, method, image, "image/jpeg" if image else None)
+    finally:
+        page.close()
+
+
+def _loaded(pdf: Any, index: int) -> Any:
+    """The page; of a form, what is written in its fields becomes part of the page first."""
+    page = pdf[index]
+    if pdf.formenv is None:
+        return page
+    page.flatten()
+    page.close()
+    return pdf[index]
+
+
+def _text(page: Any) -> str:
+    textpage = page.get_textpage()
+    try:
+        text: str = textpage.get_text_range()
+    finally:
+        textpage.close()
+    text = SPLIT_WORD.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return WITHOUT_MEANING.sub("", text).strip()
+
+
+def _unusable(page: Any, text: str) -> bool:
+    """Whether the page shows more than its text layer tells."""
+    if not text:
+        return _has_ink(page)
+    if len(text) < FEW_CHARACTERS:
+        return _pictured_share(page) >= SCANNED_SHARE
+    return len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text)
+
+
+def _has_ink(page: Any) -> bool:
+    low, high = _rendered(page, GLANCE_SIDE).convert("L").getextrema()
+    return bool(high - low > INK_CONTRAST)  # type: ignore[operator]
+
+
+def _pictured_share(page: Any) -> float:
+    """The part of the page's area that its largest picture covers."""
+    import pypdfium2
+
+    width, height = page.get_size()
+    largest = 0.0
+    for shape in page.get_objects(filter=(FPDF_PAGEOBJ_IMAGE,), max_depth=3):
+        try:
+            left, bottom, right, top = shape.get_bounds()
+        except pypdfium2.PdfiumError:
+            continue
+        largest = max(largest, (right - left) * (top - bottom))
+    return largest / max(width * height, 1.0)
+
+
+def _rendered(page: Any, side: float) -> Image.Image:
+    """The page as an RGB picture whose longer side has `side` pixels, however large the page says it is."""
+    bitmap = page.render(scale=side / max(*page.get_size(), 1.0), rev_byteorder=True)
+    try:
+        return pictures.plain(bitmap.to_pil().copy())
+    finally:
+        bitmap.close()
+
+
+FORMAT = Pdf()

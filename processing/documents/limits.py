@@ -1,0 +1,36 @@
+"""How much a document may cost while it is read: every cap of the sandbox and of the formats, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The caps for one reading.
+
+    The child's address space is `memory_bytes` until text recognition begins and `ocr_memory_bytes` from then on; a
+    reading without recognition never gets more than the first. CPU is counted over all threads of the child.
+    """
+
+    memory_bytes: int = 1024 * MIB
+    ocr_memory_bytes: int = 3072 * MIB
+    cpu_seconds: int = 900
+    open_files: int = 64
+
+    # What the child may send back: in all, and of one page its text (UTF-8) and its picture.
+    output_bytes: int = 2048 * MIB
+    page_text_bytes: int = 256 * MIB
+    page_image_bytes: int = 32 * MIB
+
+    # Pictures: pixels to decode. A JPEG is reduced while it is decoded, so it may have four times as many.
+    pixels: int = 100_000_000
+    pdf_pages: int = 5_000
+
+    # OOXML packages: members, bytes unpacked in all, bytes of XML among them, unpacked bytes for a packed one.
+    zip_entries: int = 5_000
+    zip_bytes: int = 256 * MIB
+    xml_bytes: int = 64 * MIB
+    zip_ratio: int = 200

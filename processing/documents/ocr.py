@@ -1,0 +1,145 @@
+"""Text recognition on one picture, its lines put into reading order."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import resource
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from PIL import Image
+
+# Time and memory follow the number of pixels: a long receipt may keep more of its length than a square page.
+MAX_PIXELS = 1280 * 1280
+MAX_SIDE = 3200
+MAX_THREADS = 4
+LONG_LINE = 2.0
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A recognised piece of text: the middle of its box, its width and height in pixels, its slope in radians."""
+
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+    slope: float = 0.0
+
+
+def recognise(image: Image.Image) -> str:
+    """The text of an RGB picture, one visual row a line; empty if there is none, or if recognition is not installed."""
+    engine = _engine()
+    if engine is None:
+        return ""
+    import numpy
+
+    result = engine(numpy.asarray(_bearable(image))[:, :, ::-1])
+    if result.boxes is None or not result.txts:
+        return ""
+    return "\n".join(rows([_line(box, text) for box, text in zip(result.boxes, result.txts, strict=True)]))
+
+
+@functools.cache
+def _engine() -> Any:
+    """One session for this process; None where the optional layer is not installed.
+
+    Made on first use, because a session does not survive a fork.
+    """
+    _take_recognition_memory()
+    try:
+        from rapidocr import RapidOCR
+    except ImportError:
+        logger.warning("text recognition is not installed", extra={"action": "ocr_missing"})
+        return None
+    return RapidOCR(
+        params={
+            "Global.use_cls": False,
+            "Global.max_side_len": MAX_SIDE,
+            "Global.log_level": "critical",
+            "Rec.rec_batch_num": 2,
+            "EngineConfig.onnxruntime.intra_op_num_threads": min(MAX_THREADS, len(os.sched_getaffinity(0))),
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _take_recognition_memory() -> None:
+    """Raise the address space to the hard limit: the sandbox leaves room there for recognition and for nothing else."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _bearable(image: Image.Image) -> Image.Image:
+    scale = min(1.0, math.sqrt(MAX_PIXELS / (image.width * image.height)), MAX_SIDE / max(image.size))
+    if scale == 1.0:
+        return image
+    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+
+
+def _line(box: Sequence[Sequence[float]], text: str) -> Line:
+    """`box` holds the corners: top left, top right, bottom right, bottom left."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = ((float(x), float(y)) for x, y in box)
+    return Line(
+        text=text.strip(),
+        x=(ax + bx + cx + dx) / 4,
+        y=(ay + by + cy + dy) / 4,
+        width=math.hypot(bx - ax, by - ay),
+        height=math.hypot(dx - ax, dy - ay),
+        slope=math.atan2(by - ay, bx - ax),
+    )
+
+
+def rows(lines: Iterable[Line]) -> list[str]:
+    """Lines of text top to bottom; what stands side by side shares a line, left to right, two blanks between cells.
+
+    A page that was photographed askew is straightened first by the median slope of its longer lines.
+    """
+    straight = _straightened([line for line in lines if line.text])
+    grouped: list[list[Line]] = []
+    for line in sorted(straight, key=lambda each: each.y):
+        row = next((row for row in reversed(grouped[-3:]) if _beside(row, line)), None)
+        if row is None:
+            grouped.append([line])
+        else:
+            row.append(line)
+    grouped.sort(key=lambda row: sum(line.y for line in row) / len(row))
+    return [_joined(row) for row in grouped]
+
+
+def _straightened(lines: list[Line]) -> list[Line]:
+    slopes = [line.slope for line in lines if line.width > LONG_LINE * line.height]
+    angle = median(slopes) if slopes else 0.0
+    if abs(angle) > math.radians(30):
+        return lines
+    cos, sin = math.cos(-angle), math.sin(-angle)
+    return [
+        Line(line.text, line.x * cos - line.y * sin, line.x * sin + line.y * cos, line.width, line.height)
+        for line in lines
+    ]
+
+
+def _beside(row: list[Line], line: Line) -> bool:
+    """Whether `line` stands in this row: at the height of the row's nearest cell, and over none of its cells."""
+    nearest = min(row, key=lambda each: abs(each.x - line.x))
+    if abs(nearest.y - line.y) > 0.5 * min(nearest.height, line.height):
+        return False
+    return all(abs(each.x - line.x) > 0.35 * (each.width + line.width) for each in row)
+
+
+def _joined(row: list[Line]) -> str:
+    row.sort(key=lambda line: line.x)
+    text = row[0].text
+    for left, right in zip(row, row[1:], strict=False):
+        gap = (right.x - right.width / 2) - (left.x + left.width / 2)
+        text += (" " if gap < min(left.height, right.height) else "  ") + right.text
+    return text

@@ -1,0 +1,113 @@
+"""Plain text of any encoding, read in pieces and split into pages at form feeds."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+
+CHUNK = 1024 * 1024
+SAMPLE = 256 * 1024
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+FOREIGN = (b"%PDF-", b"PK\x03\x04", b"{\\rtf", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x7fELF", b"\xd0\xcf\x11\xe0")
+WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+TOLERATED_CONTROLS = 0.02
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether a file that begins so can be text: no foreign signature, no NULs outside UTF-16 and UTF-32."""
+    if any(head.startswith(bom) for bom, _ in BOMS):
+        return True
+    if head.startswith(FOREIGN):
+        return False
+    if b"\0" in head:
+        return _utf16_without_mark(head) is not None
+    controls = sum(head.count(bytes([value])) for value in (*range(1, 9), *range(14, 27), *range(28, 32)))
+    return controls <= TOLERATED_CONTROLS * len(head)
+
+
+def inspect(file: BinaryIO) -> Inspection:
+    """Count the pages; refuses what is not text. Raises `UnreadableDocument`."""
+    return Inspection(pages=sum(1 for _ in _pages(file)))
+
+
+def read(file: BinaryIO, options: ReadOptions) -> Contents:
+    """One page unless the text has form feeds."""
+    count = inspect(file).pages
+    pages = (
+        Page(number, text, "text" if text else "none")
+        for number, text in enumerate(_pages(file), 1)
+        if options.wants(number)
+    )
+    return Contents(page_count=count, pages=pages)
+
+
+def _pages(file: BinaryIO) -> Iterator[str]:
+    held: list[str] = []
+    for piece in _decoded(file):
+        *whole, rest = piece.split("\f")
+        for part in whole:
+            yield _cleaned("".join([*held, part]))
+            held = []
+        held.append(rest)
+    last = _cleaned("".join(held))
+    if last or not file.tell():
+        yield last
+
+
+def _decoded(file: BinaryIO) -> Iterator[str]:
+    file.seek(0)
+    sample = file.read(SAMPLE)
+    decoder = codecs.getincrementaldecoder(encoding_of(sample))(errors="replace")
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", final=True)
+
+
+def encoding_of(sample: bytes) -> str:
+    """The name of the encoding that `sample`, the beginning of a file, is in. Raises `UnreadableDocument`."""
+    for bom, encoding in BOMS:
+        if sample.startswith(bom):
+            return encoding
+    if not looks_like_text(sample):
+        raise UnreadableDocument("The file is not text.", "type_mismatch")
+    if b"\0" in sample:
+        return _utf16_without_mark(sample) or "utf-8"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return _detected(sample)
+    return "utf-8"
+
+
+def _detected(sample: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample).best()
+    if best is None or (len(sample) < 200 and best.encoding.startswith("cp125")):
+        return "cp1252"  # Too little to tell the code pages apart: the most common one.
+    return best.encoding
+
+
+def _utf16_without_mark(sample: bytes) -> str | None:
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    half = max(1, len(sample) // 2)
+    if odd > 0.3 * half and even < 0.05 * half:
+        return "utf-16-le"
+    if even > 0.3 * half and odd < 0.05 * half:
+        return "utf-16-be"
+    return None
+
+
+def _cleaned(text: str) -> str:
+    return WITHOUT_MEANING.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n")

@@ -1,0 +1,41 @@
+"""Reading documents in a child process that can be killed and is limited in memory, time and output.
+
+client  ──job, descriptors──▶  server (exec'd, clean, warm)  ──fork──▶  child (limited, reads one document)
+   ◀────────────────────────── pages ──────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from typing import BinaryIO
+
+from processing.documents.contract import Format, Inspection, ReadOptions
+from processing.documents.sandbox.client import Sandbox
+from processing.documents.sandbox.reading import Reading
+
+__all__ = ["Reading", "Sandbox", "inspect", "reading"]
+
+_sandbox = Sandbox()
+
+
+def inspect(file: BinaryIO, format: Format, *, timeout: float = 10) -> Inspection:  # noqa: A002
+    """Whether a file is whole, and how many pages it has; `timeout` is in seconds.
+
+    Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
+    """
+    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout)
+
+
+def reading(
+    file: BinaryIO,
+    format: Format,  # noqa: A002
+    options: ReadOptions,
+    *,
+    deadline: float,
+) -> AbstractContextManager[Reading]:
+    """Read a document page by page; leaving the block kills the child. `deadline` is a `time.monotonic()` value.
+
+    Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
+    """
+    return _sandbox.reading(file, format, options, deadline=deadline)

@@ -1,0 +1,134 @@
+"""The process that reads one document: it takes its limits, sends what it reads, and ends."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument
+from processing.documents.limits import Limits
+from processing.documents.sandbox import wire
+
+PR_SET_PDEATHSIG = 1
+OOM_SCORE = "900"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """What a client asks of a child: `verb` is `inspect` or `read`."""
+
+    verb: str
+    format: str
+    options: ReadOptions
+    limits: Limits
+
+    def packed(self) -> dict[str, Any]:
+        options = dataclasses.asdict(self.options)
+        options["only"] = None if self.options.only is None else sorted(self.options.only)
+        return {"verb": self.verb, "format": self.format, "options": options, "limits": dataclasses.asdict(self.limits)}
+
+    @classmethod
+    def unpacked(cls, data: dict[str, Any]) -> Job:
+        only = data["options"].pop("only")
+        options = ReadOptions(**data["options"], only=None if only is None else frozenset(only))
+        return cls(data["verb"], data["format"], options, Limits(**data["limits"]))
+
+
+def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoReturn:
+    """Be the child, from the fork to the end. `document` and `answers` are the descriptors that it keeps."""
+    status = 1
+    try:
+        gc.disable()
+        _die_with(server)
+        _let_go_of_everything_but(document, answers)
+        stream = socket.socket(fileno=answers)
+        stream.setblocking(True)
+        _take_limits(job)
+        _answer(job, kind, _reopened(document), stream)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _die_with(server: int) -> None:
+    """A session of its own, so that the server can kill what the child may have started; and no life after the server."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    if os.getppid() != server:
+        os._exit(1)
+
+
+def _let_go_of_everything_but(*kept: int) -> None:
+    """Close the server's control socket above all: through it come the documents of others."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    start = 3
+    for descriptor in sorted(kept):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, max(start, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+
+
+def _take_limits(job: Job) -> None:
+    limits = job.limits
+    hard = max(limits.memory_bytes, limits.ocr_memory_bytes) if job.options.ocr else limits.memory_bytes
+    for what, soft, top in (
+        (resource.RLIMIT_AS, limits.memory_bytes, hard),
+        (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        resource.setrlimit(what, (soft, top))
+
+
+def _reopened(document: int) -> BinaryIO:
+    """The document read-only and with an offset of its own: the client's descriptor shares its offset with others."""
+    try:
+        own = os.open(f"/proc/self/fd/{document}", os.O_RDONLY)
+    except OSError:
+        os.lseek(document, 0, os.SEEK_SET)
+        return os.fdopen(document, "rb")
+    os.close(document)
+    return os.fdopen(own, "rb")
+
+
+def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> None:
+    try:
+        if job.verb == "inspect":
+            wire.send(stream, {"kind": "inspected", "pages": kind.inspect(file, job.limits).pages})
+            return
+        contents = kind.read(file, job.options, job.limits)
+        wire.send(stream, {"kind": "opened", "pages": contents.page_count})
+        for page in contents.pages:
+            _send_page(stream, page)
+        wire.send(stream, {"kind": "end"})
+    except UnreadableDocument as error:
+        wire.send(stream, {"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
+    except MemoryError:
+        wire.send(stream, {"kind": "failed", "code": "memory_limit", "cause": "MemoryError"})
+    except Exception as error:  # noqa: BLE001 - what a parser raises at a hostile file is told, not classified
+        wire.send(stream, {"kind": "failed", "code": "document_broken", "cause": type(error).__name__})
+
+
+def _cause(error: UnreadableDocument) -> str:
+    return type(error.__cause__ or error).__name__
+
+
+def _send_page(stream: socket.socket, page: Page) -> None:
+    text = page.text.encode("utf-8", "replace")
+    header = {"kind": "page", "number": page.number, "method": page.method, "text": len(text), "image": page.image_type}
+    wire.send(stream, header, text + (page.image or b""))

@@ -1,0 +1,71 @@
+"""What the end of a reading child means to the client, as an error with a code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from processing.documents.limits import MIB, Limits
+from processing.errors import DocumentFailed, InvalidInput, ProcessingError
+
+SENTENCES = {
+    "document_broken": "The document is damaged and cannot be read.",
+    "document_encrypted": "The document is encrypted and needs a password.",
+    "document_too_complex": "The document is too complex to be read.",
+    "memory_limit": "Reading the document took more memory than it may.",
+    "cpu_limit": "Reading the document took more computing time than it may.",
+    "output_limit": "The document holds more than can be read.",
+    "reader_crashed": "The document made its reader crash.",
+}
+MAX_DETAIL = 300
+NEAR_THE_LIMIT = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended: its exit status, or minus the signal; and its greatest resident memory in MiB."""
+
+    status: int
+    peak_mb: float
+
+
+def failure(header: Mapping[str, Any], _ended: Ended | None) -> ProcessingError:
+    """The error that a child reported. Its words are kept if they are printable and few, its code if it is known."""
+    code = header.get("code")
+    detail = str(header.get("detail") or SENTENCES.get(str(code), ""))[:MAX_DETAIL]
+    detail = "".join(each for each in detail if each.isprintable())
+    if code == "type_mismatch":
+        return InvalidInput(detail, "type_mismatch")
+    if code not in SENTENCES:
+        return suspicious()
+    return DocumentFailed(detail, code)
+
+
+def of_death(ended: Ended, limits: Limits, *, ocr: bool) -> DocumentFailed:
+    """A child that ended without a word: by a limit that the kernel holds, or by a fault of its own.
+
+    Native code that is refused memory aborts or faults, so a death near the limit is blamed on memory; SIGKILL comes
+    from the kernel alone, when it is out of memory or the hard CPU limit is reached.
+    """
+    signal_number = -ended.status
+    if signal_number == signal.SIGXCPU:
+        return _failed("cpu_limit")
+    roof = max(limits.memory_bytes, limits.ocr_memory_bytes) if ocr else limits.memory_bytes
+    if signal_number == signal.SIGKILL or ended.peak_mb * MIB > NEAR_THE_LIMIT * min(roof, limits.memory_bytes):
+        return _failed("memory_limit")
+    return _failed("reader_crashed")
+
+
+def suspicious() -> DocumentFailed:
+    """The child said what no sound child says."""
+    return _failed("reader_crashed")
+
+
+def too_much() -> DocumentFailed:
+    return _failed("output_limit")
+
+
+def _failed(code: str) -> DocumentFailed:
+    return DocumentFailed(SENTENCES[code], code)

@@ -1,0 +1,152 @@
+"""A reading in progress: the pages as they come from the child, and what its end means."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from processing.documents.contract import IMAGE_TYPES, METHODS, Inspection, Page
+from processing.documents.sandbox import wire
+from processing.documents.sandbox.child import Job
+from processing.documents.sandbox.outcome import Ended, failure, of_death, suspicious, too_much
+from processing.errors import DeadlineExceeded, ProcessingError, ServiceUnavailable
+
+FAREWELL_SECONDS = 5.0
+MAX_OUTCOME = 4096
+logger = logging.getLogger(__name__)
+
+
+class Reading:
+    """An iterator over the pages. `page_count` is known from the start, where the format can tell; `peak_mb`, the
+    child's greatest resident memory, is known after the end."""
+
+    def __init__(self, answers: socket.socket, outcome: socket.socket, job: Job, deadline: float) -> None:
+        self.page_count: int | None = None
+        self.peak_mb: float | None = None
+        self._answers = answers
+        self._outcome = outcome
+        self._job = job
+        self._deadline = deadline
+        self._left = job.limits.output_bytes
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up, and so kill the child if it is still at work. Wakes a thread that waits for it."""
+        for end in (self._answers, self._outcome):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def open(self) -> None:
+        """Wait until the child has opened the document."""
+        header, _ = self._next("opened")
+        self.page_count = _count(header)
+
+    def inspection(self) -> Inspection:
+        header, _ = self._next("inspected")
+        inspection = Inspection(_count(header))
+        self._farewell()
+        return inspection
+
+    def __iter__(self) -> Iterator[Page]:
+        return self
+
+    def __next__(self) -> Page:
+        header, body = self._next("page", "end")
+        if header["kind"] == "end":
+            self._farewell()
+            raise StopIteration
+        return self._page(header, body)
+
+    def _page(self, header: dict[str, Any], body: bytes) -> Page:
+        number, length = header.get("number"), header.get("text")
+        method, image_type = header.get("method"), header.get("image")
+        honest = (
+            isinstance(number, int)
+            and number > self._last
+            and isinstance(length, int)
+            and 0 <= length <= len(body)
+            and method in METHODS
+            and (image_type in IMAGE_TYPES or (image_type is None and length == len(body)))
+        )
+        if not honest:
+            raise suspicious()
+        if length > self._job.limits.page_text_bytes or len(body) - length > self._job.limits.page_image_bytes:
+            raise too_much()
+        self._last = number
+        image = body[length:] if image_type is not None else None
+        return Page(number, body[:length].decode("utf-8", "replace"), method, image, image_type)
+
+    def _next(self, *kinds: str) -> tuple[dict[str, Any], bytes]:
+        """The next message, of one of these kinds. Raises what the client is to be told."""
+        limits = self._job.limits
+        most = min(self._left, limits.page_text_bytes + limits.page_image_bytes)
+        try:
+            message = wire.receive(self._answers, self._deadline, most)
+        except TimeoutError as error:
+            raise _timeout() from error
+        except wire.TooMuch as error:
+            raise too_much() from error
+        except wire.BrokenStream as error:
+            raise self._death() from error
+        if message is None:
+            raise self._death()
+        header, body = message
+        self._left -= len(body)
+        if header.get("kind") == "failed":
+            ended = self._farewell()
+            logger.info("reading failed", extra={"action": "reading_failed", "cause": str(header.get("cause"))[:80]})
+            raise failure(header, ended)
+        if header.get("kind") not in kinds:
+            raise suspicious()
+        return header, body
+
+    def _death(self) -> ProcessingError:
+        """The child ended without a word: what its end means."""
+        ended = self._farewell()
+        if ended is None:
+            return ServiceUnavailable("Documents cannot be read right now.", "reader_unavailable", retry_after=5)
+        logger.warning(
+            "reader died", extra={"action": "reader_died", "status": ended.status, "format": self._job.format}
+        )
+        return of_death(ended, self._job.limits, ocr=self._job.options.ocr)
+
+    def _farewell(self) -> Ended | None:
+        """How the child ended, by its server; None where the server is gone too."""
+        try:
+            self._outcome.settimeout(max(0.1, min(FAREWELL_SECONDS, self._deadline - time.monotonic())))
+            message = self._outcome.recv(MAX_OUTCOME)
+        except TimeoutError:
+            return Ended(status=-1, peak_mb=0.0)
+        except OSError:
+            return None
+        if not message:
+            return None
+        ended = Ended(**json.loads(message))
+        self.peak_mb = round(ended.peak_mb, 1)
+        return ended
+
+
+def _timeout() -> DeadlineExceeded:
+    return DeadlineExceeded("The document could not be read in the time allowed.", "reading_timeout")
+
+
+def _count(header: dict[str, Any]) -> int | None:
+    pages = header.get("pages")
+    if pages is not None and (not isinstance(pages, int) or pages < 0):
+        raise suspicious()
+    return pages

@@ -1,0 +1,148 @@
+"""The warm parent of the reading children: a process of its own that imports the parsers and forks a child for each job.
+
+    python -m processing.documents.sandbox.server
+
+It is exec'd with a clean environment and one socket, its standard input. A message on it is a job (JSON) with three
+descriptors: the document, the child's end of the answers, the server's end of the outcome. A client that closes the
+outcome takes the job back, and the child is killed; a client that ends closes the control socket, and the server ends.
+It parses nothing itself, so that it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+from types import ModuleType
+
+from processing.documents import registry
+from processing.documents.contract import Format
+from processing.documents.sandbox import child
+from processing.documents.sandbox.wire import EXTRA_FORMATS
+
+MAX_JOB = 128 * 1024
+MAX_CHILD_DESCRIPTORS = 1024
+
+
+def main() -> None:
+    """Serve until the client hangs up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = MAX_CHILD_DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, MAX_CHILD_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+    kinds = _formats()
+    _warm(kinds)
+    Server(socket.socket(fileno=os.dup(0)), kinds).serve()
+
+
+def _formats() -> dict[str, Format]:
+    """The registry's, and those of the modules that the process which started this one names: mocks, in tests."""
+    extra: list[ModuleType] = [importlib.import_module(each) for each in os.environ.get(EXTRA_FORMATS, "").split()]
+    return {**registry.all_formats(), **registry.collect(extra)}
+
+
+def _warm(kinds: dict[str, Format]) -> None:
+    for kind in kinds.values():
+        for module in kind.modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+
+
+class Server:
+    """One loop over the control socket, the outcomes of the running jobs, and the deaths of their children."""
+
+    def __init__(self, control: socket.socket, kinds: dict[str, Format]) -> None:
+        self.control = control
+        self.kinds = kinds
+        self.running: dict[int, socket.socket] = {}
+        self.selector = selectors.DefaultSelector()
+        self.deaths, alarm = os.pipe()
+        for descriptor in (self.deaths, alarm):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(control, selectors.EVENT_READ)
+        self.selector.register(self.deaths, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.control:
+                    if not self._take_job():
+                        return self._kill_all()
+                elif key.fileobj == self.deaths:
+                    self._reap()
+                else:
+                    self._kill(key.data)  # The client hung up: nothing else makes an outcome readable.
+
+    def _take_job(self) -> bool:
+        """Fork a child for the next job; False where the client has gone."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self.control, MAX_JOB, 3)
+        except ConnectionResetError:
+            return False
+        if not message:
+            return False
+        document, answers, outcome = descriptors
+        job = child.Job.unpacked(json.loads(message))
+        server = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(outcome)  # An outcome that ends without a word: the client may try again later.
+        else:
+            if pid == 0:
+                child.run(job, self.kinds[job.format], document, answers, server)
+            watched = socket.socket(fileno=outcome)
+            self.running[pid] = watched
+            self.selector.register(watched, selectors.EVENT_READ, pid)
+        os.close(document)
+        os.close(answers)
+        return True
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self.deaths, 4096):
+                pass
+        for pid in list(self.running):
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            if done:
+                self._report(pid, status, usage)
+
+    def _report(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
+        outcome = self.running.pop(pid)
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(outcome)
+        self._kill_group(pid)
+        ended = {"status": os.waitstatus_to_exitcode(status), "peak_mb": usage.ru_maxrss / 1024}
+        with outcome, contextlib.suppress(OSError):
+            outcome.send(json.dumps(ended).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def _kill(self, pid: int) -> None:
+        """The child ends; its death is reported as any other."""
+        self.selector.unregister(self.running[pid])
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def _kill_all(self) -> None:
+        for pid in self.running:
+            self._kill_group(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def _kill_group(pid: int) -> None:
+        """What the child started dies with it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Keeping documents: the bytes once for each owner in Django's storage, a row for each name that they came under."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from pathlib import PurePosixPath
+from typing import BinaryIO, cast
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from processing.documents.contract import Format
+from processing.documents.models import StoredDocument
+
+MAX_NAME = 255
+MAX_EXTENSION = 16
+UNNAMED = "document"
+logger = logging.getLogger(__name__)
+
+
+def keep(
+    owner: AbstractBaseUser,
+    file: File,
+    *,
+    filename: str,
+    format: Format,  # noqa: A002 - the word of this room
+    size: int,
+    sha256: str,
+    pages: int | None,
+) -> StoredDocument:
+    """Store a file of `size` bytes and return its row, or the row that is there already.
+
+    A `file` with a `temporary_file_path` is moved rather than copied where the storage is local. Two that keep the same
+    bytes at once end with one blob and one row.
+    """
+    path = _path(owner, sha256)
+    if not _stored(path, size):
+        _save(path, file)
+    document, _ = StoredDocument.objects.get_or_create(
+        owner=owner,
+        sha256=sha256,
+        filename=display_name(filename),
+        defaults={"format": format.name, "media_type": format.media_type, "size": size, "path": path, "pages": pages},
+    )
+    if not default_storage.exists(path):  # The last row that shared the bytes was erased meanwhile.
+        _save(path, file)
+    return document
+
+
+def opened(document: StoredDocument) -> BinaryIO:
+    """The document's bytes, to be closed by the caller. Raises `FileNotFoundError` where they are gone."""
+    return cast(BinaryIO, default_storage.open(document.path, "rb"))
+
+
+def erase(document: StoredDocument) -> None:
+    """Delete the row, and the bytes once no other row of the owner needs them."""
+    path = document.path
+    with transaction.atomic():
+        document.delete()
+        transaction.on_commit(lambda: _erase_unused(path))
+
+
+def _erase_unused(path: str) -> None:
+    if StoredDocument.objects.filter(path=path).exists():
+        return
+    default_storage.delete(path)
+    logger.info("document bytes erased", extra={"action": "document_erased"})
+
+
+def _path(owner: AbstractBaseUser, sha256: str) -> str:
+    """Where the bytes lie; nothing that a client chose is part of it."""
+    return f"documents/{owner.pk}/{sha256[:2]}/{sha256}"
+
+
+def _stored(path: str, size: int) -> bool:
+    """Whether the blob is there and whole: a machine that stopped while it was copied may have left a part."""
+    try:
+        if default_storage.size(path) == size:
+            return True
+    except (OSError, NotImplementedError):
+        return default_storage.exists(path)
+    default_storage.delete(path)
+    return False
+
+
+def _save(path: str, file: File) -> None:
+    """Save under exactly this path. Of two that race, the later finds the name taken and gives its copy up."""
+    file.seek(0)
+    stored = default_storage.save(path, file)
+    if stored != path:
+        default_storage.delete(stored)
+
+
+def display_name(name: str) -> str:
+    """A client's file name, fit to be shown: no directories, no control or direction characters, 255 at most.
+
+    A name that is too long keeps its extension; a name of which nothing is left becomes `document`.
+    """
+    base = unicodedata.normalize("NFC", name.replace("\\", "/")).rsplit("/", 1)[-1]
+    kept = "".join(" " if unicodedata.category(each) in ("Zl", "Zp") else each for each in base if _visible(each))
+    kept = " ".join(kept.split())
+    if not kept.strip(". "):
+        return UNNAMED
+    if len(kept) <= MAX_NAME:
+        return kept
+    extension = PurePosixPath(kept).suffix[:MAX_EXTENSION]
+    return kept[: MAX_NAME - len(extension)].rstrip() + extension
+
+
+def _visible(character: str) -> bool:
+    """Cc: control, NUL among them; Cf: direction overrides, zero-width marks; Cs, Co, Cn: no characters at all."""
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
