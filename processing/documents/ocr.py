@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
 import os
@@ -139,7 +140,7 @@ def _beside(row: list[Line], line: Line) -> bool:
 def _joined(row: list[Line]) -> str:
     row.sort(key=lambda line: line.x)
     text = row[0].text
-    for left, right in zip(row, row[1:], strict=False):
+    for left, right in itertools.pairwise(row):
         gap = (right.x - right.width / 2) - (left.x + left.width / 2)
         text += (" " if gap < min(left.height, right.height) else "  ") + right.text
     return text

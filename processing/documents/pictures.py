@@ -53,7 +53,7 @@ def _decoded(file: BinaryIO, kind: str, limits: Limits, side: int) -> Image.Imag
         return ImageOps.exif_transpose(image)
     except (UnreadableDocument, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise whatever the bytes provoke.
+    except Exception as error:
         raise UnreadableDocument("The picture is damaged and cannot be opened.", "document_broken") from error
 
 
@@ -85,7 +85,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     low, high = (float(value) for value in image.convert("F").getextrema())  # type: ignore[arg-type]
     if low >= 0 and high <= 255 and image.mode != "F":
         return image.convert("L")
-    top = 65535.0 if image.mode != "F" and 0 <= low and high <= 65535 else max(high - low, 1e-9)
+    top = 65535.0 if image.mode != "F" and low >= 0 and high <= 65535 else max(high - low, 1e-9)
     start = 0.0 if top == 65535.0 else low
     return image.convert("F").point(lambda value: value * (255.0 / top) - start * 255.0 / top).convert("L")
 

@@ -26,7 +26,7 @@ def keep(
     file: File,
     *,
     filename: str,
-    format: Format,  # noqa: A002 - the word of this room
+    format: Format,
     size: int,
     sha256: str,
     pages: int | None,

@@ -20,10 +20,10 @@ class Markdown:
     def matches(self, head: bytes) -> bool:
         return plaintext.looks_like_text(head)
 
-    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:  # noqa: ARG002 - the file's size is its cost
+    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
         return plaintext.inspect(file)
 
-    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:  # noqa: ARG002
+    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
         return plaintext.read(file, options)
 
 

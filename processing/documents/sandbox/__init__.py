@@ -19,7 +19,7 @@ __all__ = ["Reading", "Sandbox", "inspect", "reading"]
 _sandbox = Sandbox()
 
 
-def inspect(file: BinaryIO, format: Format, *, timeout: float = 10) -> Inspection:  # noqa: A002
+def inspect(file: BinaryIO, format: Format, *, timeout: float = 10) -> Inspection:
     """Whether a file is whole, and how many pages it has; `timeout` is in seconds.
 
     Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
@@ -29,7 +29,7 @@ def inspect(file: BinaryIO, format: Format, *, timeout: float = 10) -> Inspectio
 
 def reading(
     file: BinaryIO,
-    format: Format,  # noqa: A002
+    format: Format,
     options: ReadOptions,
     *,
     deadline: float,

@@ -50,7 +50,7 @@ def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoR
         _die_with(server)
         _let_go_of_everything_but(document, answers)
         stream = socket.socket(fileno=answers)
-        stream.setblocking(True)
+        stream.settimeout(None)
         _take_limits(job)
         _answer(job, kind, _reopened(document), stream)
         status = 0
@@ -59,7 +59,7 @@ def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoR
 
 
 def _die_with(server: int) -> None:
-    """A session of its own, so that the server can kill what the child may have started; and no life after the server."""
+    """No life after the server, and a session of its own, so that what the child may have started can be killed."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

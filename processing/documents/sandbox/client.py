@@ -62,7 +62,7 @@ class Sandbox:
     def reading(
         self,
         file: BinaryIO,
-        format: Format,  # noqa: A002 - the word of this room
+        format: Format,
         options: ReadOptions,
         *,
         deadline: float,
@@ -80,7 +80,7 @@ class Sandbox:
     def inspect(
         self,
         file: BinaryIO,
-        format: Format,  # noqa: A002
+        format: Format,
         *,
         deadline: float,
         limits: Limits = DEFAULT_LIMITS,

@@ -99,9 +99,9 @@ class Reading:
             message = wire.receive(self._answers, self._deadline, most)
         except TimeoutError as error:
             raise _timeout() from error
-        except wire.TooMuch as error:
+        except wire.TooMuchError as error:
             raise too_much() from error
-        except wire.BrokenStream as error:
+        except wire.BrokenStreamError as error:
             raise self._death() from error
         if message is None:
             raise self._death()

@@ -1,4 +1,4 @@
-"""The warm parent of the reading children: a process of its own that imports the parsers and forks a child for each job.
+"""The warm parent of the reading children: it imports the parsers once and forks a child for each job.
 
     python -m processing.documents.sandbox.server
 

@@ -17,11 +17,11 @@ MAX_HEADER = 64 * 1024
 CHUNK = 1024 * 1024
 
 
-class BrokenStream(Exception):
+class BrokenStreamError(Exception):
     """The other side sent what no honest child sends, or stopped in the middle of a message."""
 
 
-class TooMuch(Exception):
+class TooMuchError(Exception):
     """The other side announced a body beyond what it may send."""
 
 
@@ -35,22 +35,22 @@ def send(stream: socket.socket, header: dict[str, Any], body: bytes = b"") -> No
 def receive(stream: socket.socket, deadline: float, max_body: int) -> tuple[dict[str, Any], bytes] | None:
     """The next message, or None where the stream ends between two.
 
-    `deadline` is a `time.monotonic()` value. Raises `TimeoutError`, `BrokenStream`, `TooMuch`.
+    `deadline` is a `time.monotonic()` value. Raises `TimeoutError`, `BrokenStreamError`, `TooMuchError`.
     """
     prefix = _exactly(stream, LENGTHS.size, deadline, may_end=True)
     if not prefix:
         return None
     header_length, body_length = LENGTHS.unpack(prefix)
     if header_length > MAX_HEADER:
-        raise BrokenStream
+        raise BrokenStreamError
     if body_length > max_body:
-        raise TooMuch
+        raise TooMuchError
     try:
         header = json.loads(_exactly(stream, header_length, deadline))
     except (ValueError, RecursionError) as error:
-        raise BrokenStream from error
+        raise BrokenStreamError from error
     if not isinstance(header, dict):
-        raise BrokenStream
+        raise BrokenStreamError
     return header, _exactly(stream, body_length, deadline)
 
 
@@ -69,6 +69,6 @@ def _exactly(stream: socket.socket, count: int, deadline: float, *, may_end: boo
         if not chunk:
             if may_end and not received:
                 return b""
-            raise BrokenStream
+            raise BrokenStreamError
         received += chunk
     return bytes(received)
