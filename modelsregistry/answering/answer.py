@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from modelsregistry.contract import Passage, SourcePage
 
 from .labelled import answer_field, answer_party
-from .layout import lines_of, squeeze, units_of
+from .layout import Line, lines_of, squeeze, units_of
 from .passages import Index
 from .prose import answer_prose
 from .questions import Question, Type, parse
-from .replies import Reply
+from .replies import Reply, quote
 from .summary import central, tells
 
 NOT_FOUND = "The document does not say."
@@ -21,6 +21,8 @@ NO_TEXT = (
     "A picture without text needs a model with vision; a scan needs text recognition."
 )
 _SUMMARY_SENTENCES = 6
+_FEW_SENTENCES = 12
+_FACTS = "company\ninvoice number\ndate\ntotal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def answer(prompt: str, pages: Sequence[SourcePage], check: Callable[[], None]) 
     if len(replies) == 1 or not any(reply.found for reply in replies):
         text = replies[0].text
     else:
-        text = "\n".join(f"{_caption(question)}: {reply.text}" for question, reply in zip(questions, replies, strict=True))
+        parts = zip(questions, replies, strict=True)
+        text = "\n".join(f"{_caption(question)}: {reply.text}" for question, reply in parts)
     passages = tuple(dict.fromkeys(passage for reply in replies for passage in reply.passages))
     return Answer(text, passages, types, sum(reply.candidates for reply in replies))
 
@@ -80,10 +83,13 @@ def _reply(question: Question, reader: Reader) -> Reply:
     if question.type is Type.SUMMARY:
         return _summary(question, reader)
     lines = [line for page in pages for line in lines_of(page)]
-    found = answer_field(question, lines) if question.type is Type.FIELD else None
-    if question.type in (Type.ISSUER, Type.RECIPIENT):
-        found = answer_party(question, lines)
-    return found or answer_prose(question, reader.index(question.page), lines) or Reply(NOT_FOUND)
+    return _labelled(question, lines) or answer_prose(question, reader.index(question.page), lines) or Reply(NOT_FOUND)
+
+
+def _labelled(question: Question, lines: Sequence[Line]) -> Reply | None:
+    if question.type is Type.FIELD:
+        return answer_field(question, lines)
+    return answer_party(question, lines) if question.type in (Type.ISSUER, Type.RECIPIENT) else None
 
 
 def _caption(question: Question) -> str:
@@ -99,12 +105,27 @@ def _reading(pages: Sequence[SourcePage]) -> Reply:
 
 
 def _summary(question: Question, reader: Reader) -> Reply:
+    """The central sentences; of an invoice or a receipt, which has none, its usual fields; else how it begins."""
     index = reader.index(question.page)
     telling = sum(1 for unit in index.units if tells(unit))
+    if telling < _FEW_SENTENCES and (facts := _facts(reader.on(question.page))):
+        return facts
     chosen = central(index, _SUMMARY_SENTENCES) if telling > 2 else []
     if not chosen:
         chosen = [(position, 1.0) for position in range(min(len(index.units), _SUMMARY_SENTENCES))]
     units = [(index.units[position], score) for position, score in chosen]
-    text = "\n".join(f"- {squeeze(unit.text)} (page {unit.page.number})" for unit, _ in units)
+    text = "\n".join(f"- {quote(unit.text, unit.page.number)}" for unit, _ in units)
     passages = tuple(Passage(unit.page.number, squeeze(unit.text), round(score, 3)) for unit, score in units)
     return Reply(text, passages, telling)
+
+
+def _facts(pages: Sequence[SourcePage]) -> Reply | None:
+    """Who, number, date and total of a document that has at least a total and one of the others."""
+    lines = [line for page in pages for line in lines_of(page)]
+    found = {question.text: _labelled(question, lines) for question in parse(_FACTS)}
+    replies = {name: reply for name, reply in found.items() if reply}
+    if "total" not in replies or len(replies) < 2:
+        return None
+    text = "\n".join(f"- {name.capitalize()}: {reply.text}" for name, reply in replies.items())
+    passages = tuple(dict.fromkeys(passage for reply in replies.values() for passage in reply.passages))
+    return Reply(text, passages, len(replies))

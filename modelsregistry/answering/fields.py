@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .layout import Line
 from .lexicon import FieldName
-from .values import Value, amounts, dates, identifiers, of_kind, vague_dates
+from .values import Value, of_kind, vague_dates
 from .words import fold
 
 
@@ -91,12 +91,13 @@ def _elsewhere(field: FieldName, lines: Sequence[Line], index: int) -> Iterator[
         return
     if len(line.folded.split()) > 12:
         return
-    grade = field.grade(line.folded)
+    alone = len(line.folded.split()) <= 4
+    grade = field.grade(line.folded) * (1.0 if alone else 0.85)
     for distance, other in _counterparts(lines, index):
         values = _values(field.kind, other)
         if not values:
             continue
-        value = _aligned(field, line, other, values)
+        value = _aligned(field, line, values)
         yield Candidate(other, value, line.folded.strip(" :"), grade * (0.95 - 0.05 * distance), line)
 
 
@@ -142,7 +143,7 @@ def _is_label(line: Line) -> bool:
     return text.endswith(":") and len(text) < 40
 
 
-def _aligned(field: FieldName, header: Line, row: Line, values: list[Value]) -> Value:
+def _aligned(field: FieldName, header: Line, values: list[Value]) -> Value:
     """Of several values under a line of headings, the one at the end where the heading stands."""
     spans = [match.span() for pattern, grade in field.labels if grade for match in pattern.finditer(header.folded)]
     if len(values) == 1 or not spans:
@@ -161,7 +162,6 @@ def context_label(candidate: Candidate) -> str:
 
 def first_values(kind: str, lines: Sequence[Line], limit: int) -> Iterator[tuple[Line, Value]]:
     """Values of a kind without any label, in reading order, from the first `limit` lines."""
-    finders = {"date": dates, "amount": amounts, "identifier": identifiers}
     for line in lines[:limit]:
-        for value in finders[kind](line.text) if kind in finders else of_kind(kind, line.text):
+        for value in of_kind(kind, line.text):
             yield line, value

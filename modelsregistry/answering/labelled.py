@@ -1,8 +1,8 @@
-"""Answers with a labelled value: the total, a date, a number, the company, or whatever the question's own words label."""
+"""Answers with a labelled value: the total, a date, a number, the seller or the buyer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from modelsregistry.contract import Passage
 
@@ -12,6 +12,7 @@ from .names import issuer, recipient
 from .questions import Question, Type
 from .replies import Reply, evidence, quote
 from .totals import ranked_totals
+from .values import Value, vague_dates
 
 _STAND_IN = 45
 _TOP_LINES = 80
@@ -23,15 +24,23 @@ def answer_field(question: Question, lines: Sequence[Line]) -> Reply | None:
     field = question.field
     if field is None:
         return None
-    if field.name == "total":
-        ranked = ranked_totals(lines)
-    else:
-        ranked = sorted(candidates(field, lines), key=lambda candidate: -candidate.grade)
-    ranked = [candidate for candidate in ranked if candidate.grade > 0]
+    total = field.name == "total"
+    found = ranked_totals(lines) if total else _ranked(field.kind, candidates(field, lines))
+    ranked = [candidate for candidate in found if candidate.grade > 0]
     weak = not ranked or (field.name == "date" and ranked[0].grade < 60)
-    if weak and field.name in _UNLABELLED and (found := _unlabelled(field.kind, lines, _UNLABELLED[field.name])):
-        return found
+    if weak and field.name in _UNLABELLED and (bare := _unlabelled(field.kind, lines, _UNLABELLED[field.name])):
+        return bare
     return _reply(ranked[0], len(ranked)) if ranked else None
+
+
+def _ranked(kind: str, found: Sequence[Candidate]) -> list[Candidate]:
+    """Best label first; among equals sums count from the end of the document, everything else from its beginning."""
+    if kind == "amount":
+        certain = [candidate for candidate in found if candidate.value.sure]
+        found = (certain or list(found))[::-1]
+    if kind == "date" and any(candidate.value.sure for candidate in found):
+        found = [candidate for candidate in found if candidate.value.sure]
+    return sorted(found, key=lambda candidate: -candidate.grade)
 
 
 def _reply(best: Candidate, count: int) -> Reply:
@@ -46,11 +55,21 @@ def _reply(best: Candidate, count: int) -> Reply:
 def _unlabelled(kind: str, lines: Sequence[Line], score: float) -> Reply | None:
     """A value whose form alone tells what it is; on invoices and letters the first is the one that counts."""
     found = next(first_values(kind, lines, _TOP_LINES), None)
+    if found is None and kind == "date":
+        found = next(_whole_days(lines[:_TOP_LINES]), None)
     if found is None:
         return None
     line, value = found
     text = quote(line.text[value.start : value.end], line.page.number)
     return Reply(text, (Passage(line.page.number, evidence(line, value.start, value.end), score),), 1)
+
+
+def _whole_days(lines: Sequence[Line]) -> Iterator[tuple[Line, Value]]:
+    """Days written without separators, `27032018`; a month or a year alone is not the date of a document."""
+    for line in lines:
+        for value in vague_dates(line.text):
+            if value.end - value.start == len("27032018") and line.text[value.start : value.end].isdigit():
+                yield line, value
 
 
 def answer_party(question: Question, lines: Sequence[Line]) -> Reply | None:

@@ -1,8 +1,9 @@
-"""The document as the search reads it: lines with their table cells, and units (sentences, rows, list items) in order."""
+"""The document as the search reads it: lines with their table cells, and units (sentences, rows, items) in order."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,8 @@ class Line:
 
 
 class Kind(StrEnum):
+    """What a unit looks like on the page."""
+
     HEADING = "heading"
     SENTENCE = "sentence"
     ITEM = "item"
@@ -71,9 +74,11 @@ def _cells(text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
-_HEADING_MARK = re.compile(r"\s*#{1,6}\s")
-_ITEM_MARK = re.compile(r"\s*(?:[-*•◦▪●–·□☐☑■]\s|\(?(?:\d{1,2}|[a-zA-Z])[.)]\s)")  # noqa: RUF001
-_ENDS = re.compile(r"[.!?…。！？:;]['\"”»)\]*_]*\s*$")  # noqa: RUF001
+_HEADING_MARK = re.compile(
+    r"\s*(?:#{1,6}\s|(?:Chapter|Section|Part|Appendix|Annex|Kapitel|Chapitre)\s+[\dA-Z]+\b[.:]?\s+\S+)"
+)
+_ITEM_MARK = re.compile(r"\s*(?:[-*•◦▪●–·□☐☑■\ue000-\uf8ff]\s|\(?(?:\d{1,2}|[a-zA-Z])[.)]\s)")
+_ENDS = re.compile(r"[.!?…。！？:;]['\"”»)\]*_]*\s*$")
 _GAP = re.compile(r"\S(?:\t+| {2,})\S")
 _LONG = 45
 
@@ -82,8 +87,10 @@ def units_of(pages: Sequence[SourcePage]) -> list[Unit]:
     """The document cut into units in reading order; every unit knows the heading that it stands under."""
     units: list[Unit] = []
     heading: int | None = None
+    running = _running_lines(pages)
     for page in pages:
-        for kind, start, end in _blocks(page):
+        lines = [line for line in lines_of(page) if _without_digits(line) not in running]
+        for kind, start, end in _blocks(lines, page):
             if kind is Kind.HEADING:
                 heading = len(units)
                 units.append(Unit(page, start, end, kind))
@@ -93,13 +100,26 @@ def units_of(pages: Sequence[SourcePage]) -> list[Unit]:
     return units
 
 
-def _blocks(page: SourcePage) -> Iterator[tuple[Kind, int, int]]:
+def _running_lines(pages: Sequence[SourcePage]) -> frozenset[str]:
+    """Heads and feet: what the first or last two lines of a third of the pages, and of three at least, have alike."""
+    seen: Counter[str] = Counter()
+    for page in pages:
+        lines = list(lines_of(page))
+        seen.update({_without_digits(line) for line in (*lines[:2], *lines[-2:])})
+    least = max(3.0, len(pages) / 3)
+    return frozenset(text for text, count in seen.items() if count >= least)
+
+
+def _without_digits(line: Line) -> str:
+    return re.sub(r"[\d\W]+", "", line.folded)
+
+
+def _blocks(lines: Sequence[Line], page: SourcePage) -> Iterator[tuple[Kind, int, int]]:
     """Lines joined to paragraphs where one plainly runs on into the next."""
-    lines = list(lines_of(page))
     position = 0
     while position < len(lines):
         line = lines[position]
-        kind = _kind(line, page.text)
+        kind = _kind(line)
         last = position
         if kind in (Kind.SENTENCE, Kind.ITEM):
             while last + 1 < len(lines) and _runs_on(lines[last], lines[last + 1], page.text):
@@ -110,7 +130,7 @@ def _blocks(page: SourcePage) -> Iterator[tuple[Kind, int, int]]:
         position = last + 1
 
 
-def _kind(line: Line, text: str) -> Kind:
+def _kind(line: Line) -> Kind:
     if line.cells or _GAP.search(line.text.strip()):
         return Kind.ROW
     if _HEADING_MARK.match(line.text):
@@ -122,7 +142,9 @@ def _kind(line: Line, text: str) -> Kind:
 
 def _runs_on(line: Line, following: Line, text: str) -> bool:
     between = text[line.end : following.start]
-    if between.count("\n") > 1 or _kind(following, text) is not Kind.SENTENCE or _HEADING_MARK.match(line.text):
+    if _is_figures(line) or _is_figures(following):
+        return False
+    if between.count("\n") > 1 or _kind(following) is not Kind.SENTENCE or _HEADING_MARK.match(line.text):
         return False
     begins = following.text.lstrip()[:1]
     if begins.islower():
@@ -130,10 +152,17 @@ def _runs_on(line: Line, following: Line, text: str) -> bool:
     return len(line.text.strip()) > _LONG and (len(line.text) > 2 * _LONG or not _ENDS.search(line.text))
 
 
+def _is_figures(line: Line) -> bool:
+    """A row of a table that has lost its columns: it ends in a sum, or a good part of it is digits."""
+    digits = sum(character.isdigit() for character in line.text)
+    return digits > len(line.text) * 0.2 or bool(_ENDS_IN_SUM.search(line.text))
+
+
+_ENDS_IN_SUM = re.compile(r"\d[.,]\d{2}\s?[^\W\d_]{0,3}\W*$")
 _LABELLED = re.compile(r"[^:]{1,40}:\s*\S")
 
 
-def _is_title(lines: list[Line], position: int) -> bool:
+def _is_title(lines: Sequence[Line], position: int) -> bool:
     """A short line without a full stop above something longer: what a heading looks like without its markup."""
     text = lines[position].text.strip().strip("*_")
     if len(text) > 80 or len(text.split()) > 10 or not text[:1].isalnum() or _ENDS.search(text) or "," in text[-1:]:
@@ -144,12 +173,15 @@ def _is_title(lines: list[Line], position: int) -> bool:
     return len(following) > max(_LONG, len(text)) or bool(_ITEM_MARK.match(following))
 
 
-_ABBREVIATIONS = frozenset(
-    """mr mrs ms dr prof st no nos nr inc ltd co corp vs etc eg ie cf al fig figs eq sec vol pp p ca bzw usw ggf inkl
+_ABBREVIATIONS: frozenset[str] = frozenset(
+    re.findall(
+        r"\w+",
+        """mr mrs ms dr prof st no nos nr inc ltd co corp vs etc eg ie cf al fig figs eq sec vol pp p ca bzw usw ggf inkl
     exkl art abs tel fax approx dept est jan feb mar apr jun jul aug sep sept oct nov dec mme m mlle av bd z b d h u a
-    e g i bv nv sdn bhd pvt rs ref ed eds rev gen sen rep gov capt lt col mt jr sr num ph""".split()
+    e g i bv nv sdn bhd pvt rs ref ed eds rev gen sen rep gov capt lt col mt jr sr num ph""",
+    )
 )
-_STOP = re.compile(r"[.!?…]+['\"”»)\]*_]*\s+(?=['\"“«(\[*_]*[^\W_a-z])|[。！？]\s*|\n\s*\n")  # noqa: RUF001
+_STOP = re.compile(r"[.!?…]+['\"”»)\]*_]*\s+(?=['\"“«(\[*_]*[^\W_a-z])|[。！？]\s*|\n\s*\n")
 _LAST_WORD = re.compile(r"(\w+)$")
 
 

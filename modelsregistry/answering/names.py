@@ -6,25 +6,50 @@ import re
 from collections.abc import Sequence
 
 from .layout import Line
-from .lexicon import BUYER_LABELS, COMPANY_FORMS, SELLER_LABELS
+from .lexicon import phrases
+from .words import fold
 
+_SELLER_LABELS = phrases(
+    "sold by|seller|vendor|supplier|issued by|issuer|service provider|merchant|verkaufer|lieferant|vendeur|fournisseur|"
+    "verkoper|leverancier|vendedor|proveedor|fornitore|sprzedawca|from"
+)
+_BUYER_LABELS = phrases(
+    "bill to(?: address)?|billed to|billing address|invoice to|customer(?: name)?|client|buyer|sold to|ship to|"
+    "guest name|"
+    "kunde|rechnungsempfanger|rechnungsadresse|kaufer|acheteur|facture a|klant|factuuradres|cliente|nabywca|attn|"
+    "shipping address"
+)
+LEGAL_FORMS = re.compile(
+    r"(?<!\w)(?:sdn\.?\s?bhd|s/b|bhd|plt|ltd|limited|llc|llp|inc|corp|corporation|gmbh|ag|kg|ug|e\.k|b\.?v|n\.v|s\.?a|"
+    r"s\.?a\.?s|s\.?a\.?r\.?l|s\.?r\.?l|s\.p\.a|spa|sp\.? z o\.?o|a\.s|oy|ab|pte|pvt|co\.|(?<=\w )company)(?!\w)"
+)
+_SHOP_WORDS = re.compile(
+    r"(?<!\w)(?:enterprises?|trading|restaurants?|restoran|stores?|super ?market|mart|hotel|cafe|bakery|bakeries|"
+    r"pharmacy|hardware|services|group|holdings?|industries|solutions|syarikat|kedai|perniagaan|boutique|studio|"
+    r"shop)(?!\w)"
+)
 _NOT_A_NAME = re.compile(
-    r"\b(?:tax invoice|invoice|receipt|receipi|bill|statement|rechnung|facture|factuur|factura|fattura|faktura|page|date|tel|"
-    r"telephone|phone|fax|gst|vat|reg|no|number|cashier|thank|welcome|order|table|total|amount|due|account|address|copy|"
+    r"\b(?:tax invoice|invoice|receipt|receipi|bill|statement|rechnung|facture|factuur|factura|fattura|faktura|"
+    r"page|date|tel|"
+    r"telephone|phone|fax|gst|vat|reg|no|number|cashier|thank|welcome|order|table|total|amount|due|account|"
+    r"address|copy|"
     r"original|duplicate|jalan|jln|street|road|avenue|lot|taman|site|www|http\w*|description|quantity|qty|item|price|"
-    r"notes?|terms|payment|subtotal|dear|please|summary|ship to|bill to)\b"
+    r"details|notes?|terms|payment|subtotal|dear|please|summary|ship to|bill to)\b"
 )
 _HEAD_LINES = 12
+_MOST_LINES = 120
+_ENOUGH = 1.5
+_MAIL_HOSTS = frozenset({"gmail", "googlemail", "hotmail", "outlook", "yahoo", "icloud", "mail", "example"})
 
 
 def issuer(lines: Sequence[Line]) -> tuple[Line, int, int] | None:
     """The company that the document is from, as a span of a line."""
-    return _labelled(SELLER_LABELS, lines) or _from_head(lines)
+    return _labelled(_SELLER_LABELS, lines) or _from_head(lines)
 
 
 def recipient(lines: Sequence[Line]) -> tuple[Line, int, int] | None:
     """The customer, only where a label says so."""
-    return _labelled(BUYER_LABELS, lines)
+    return _labelled(_BUYER_LABELS, lines)
 
 
 def _labelled(labels: re.Pattern[str], lines: Sequence[Line]) -> tuple[Line, int, int] | None:
@@ -47,8 +72,8 @@ def _labelled(labels: re.Pattern[str], lines: Sequence[Line]) -> tuple[Line, int
 
 
 def _next_name(lines: Sequence[Line], index: int) -> tuple[Line, int, int] | None:
-    for line in lines[index + 1 : index + 2]:
-        if not line.text.strip().endswith(":") and re.search(r"[^\W\d_]{2}", line.text):
+    for line in lines[index + 1 : index + 3]:
+        if not re.search(r"^\W*\(|:\s*$", line.text.strip()) and re.search(r"[^\W\d_]{2}", line.text):
             return line, *_trim(line.text, 0)
     return None
 
@@ -65,36 +90,48 @@ def _trim(text: str, start: int) -> tuple[int, int]:
 
 
 def _from_head(lines: Sequence[Line]) -> tuple[Line, int, int] | None:
+    """The likeliest name on the first page: near the top, with a legal form, echoed by a web or mail address."""
     if not lines:
         return None
-    head = [line for line in lines if line.page is lines[0].page]
-    named = [(_rank(line, place), place, line) for place, line in enumerate(head[:60])]
-    best = max(named, key=lambda entry: (entry[0], -entry[1]), default=None)
-    if best is None or best[0] <= 0:
+    head = [line for line in lines if line.page is lines[0].page][:_MOST_LINES]
+    domains = {name for line in head for name in _domains(line.text)}
+    ranked = [(_rank(line, place, domains), -place, line) for place, line in enumerate(head)]
+    best = max(ranked, key=lambda entry: entry[:2])
+    if best[0] < _ENOUGH:
         return None
-    start, end = _name_span(best[2].text)
-    return best[2], start, end
+    return best[2], *_name_span(best[2].text)
 
 
-def _rank(line: Line, place: int) -> float:
-    text, folded = line.text.strip(), line.folded
+def _domains(text: str) -> list[str]:
+    """The names in web and mail addresses, letters and digits alone."""
+    hosts = re.findall(r"(?:@|www\.|https?://)(?:www\.)?([\w-]{4,})\.", fold(text))
+    return [re.sub(r"[\W_]", "", host) for host in hosts if host not in _MAIL_HOSTS]
+
+
+def _rank(line: Line, place: int, domains: set[str]) -> float:
+    start, end = _name_span(line.text)
+    text = line.text[start:end]
     letters = sum(character.isalpha() for character in text)
-    if letters < 3 or len(text) > 70 or letters < len(text.replace(" ", "")) * 0.5:
+    if letters < 3 or len(text) > 70 or letters < len(text.replace(" ", "")) * 0.5 or text[:1] in "-(=<>":
         return 0.0
-    rank = 3.0 - place * 0.25 if place < _HEAD_LINES else 0.0
-    form = COMPANY_FORMS.search(folded)
-    if form:
+    if _NOT_A_NAME.fullmatch(fold(text)):
+        return 0.0
+    rank = max(3.0 - place * 0.25, 0.0)
+    if LEGAL_FORMS.search(fold(text)):
         rank += 4.0 if place < _HEAD_LINES else 2.5
-    if _NOT_A_NAME.search(folded) and not (form and place < 4):
-        rank -= 4.0
-    if re.search(r"[:;@]|^\W*\d+\s|\d{5}", text):
+    elif _SHOP_WORDS.search(fold(text)):
+        rank += 3.0 - place * 0.5 if place < 6 else 0.0
+    if _NOT_A_NAME.search(line.folded):
+        rank -= 0.5 if place == 0 else 1.0 if place == 1 and rank > 4 else 4.0
+    if re.search(r"[:;@]|^\W*\d+\W|\d{5}", text):
         rank -= 1.5
-    if text.isupper() or text.istitle():
-        rank += 0.5
-    return rank
+    squeezed = re.sub(r"[\W_]", "", LEGAL_FORMS.sub("", fold(text)))
+    if squeezed and any(squeezed == name or (len(squeezed) > 5 and name.startswith(squeezed)) for name in domains):
+        rank += 4.0
+    return rank + (0.5 if text.isupper() or text.istitle() else 0.0)
 
 
 def _name_span(text: str) -> tuple[int, int]:
     start, end = _trim(text, len(text) - len(text.lstrip(" #*_|")))
-    parts = re.search(r"\s+[-–|]\s+|\s*\((?=[^)]*\d)", text[start:end])  # noqa: RUF001
+    parts = re.search(r"\s+[-–|]\s+|\s*\((?=[^)]*\d)", text[start:end])
     return (start, start + parts.start()) if parts and parts.start() > 2 else (start, end)

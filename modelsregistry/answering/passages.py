@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from .layout import Kind, Unit
-from .lexicon import COMPANY_FORMS
+from .names import LEGAL_FORMS
 from .questions import Question, Type
 from .synonyms import related
 from .values import dates, of_kind, vague_dates
-from .words import fold, terms
+from .words import fold, stem, terms
 
 _SHORTLIST = 60
 FITS = 0.55
@@ -45,8 +46,8 @@ class Index:
             self._frequency.update(set(words))
 
     @cached_property
-    def _scorer(self):  # type: ignore[no-untyped-def]  # bm25s has no types
-        import bm25s
+    def _scorer(self) -> Any:
+        import bm25s  # 0.3 s with numpy: not for processes that never answer
 
         scorer = bm25s.BM25(method="lucene")
         scorer.index(self.words, show_progress=False)
@@ -58,7 +59,7 @@ class Index:
 
     def search(self, question: Question) -> list[Hit]:
         """The units that cover enough of the question, best first."""
-        wanted = {word: self.weight(word) for word in question.terms}
+        wanted = _weights(question, self.weight)
         known = {word: [other for other in (word, *related(word)) if other in self._frequency] for word in wanted}
         query = [other for others in known.values() for other in others]
         if not query:
@@ -85,6 +86,24 @@ class Index:
         return Hit(position, min(coverage, 1.0), rank)
 
 
+_ASKING = {
+    Type.AMOUNT: "price cost amount sum value total charge",
+    Type.DATE: "date day year time month",
+    Type.PERCENT: "rate percent percentage",
+    Type.COUNT: "number total count",
+    Type.PERSON: "name person",
+    Type.PLACE: "address location located",
+    Type.LIST: "list item type kind different various main",
+}
+_VAGUE = "use used make made get kind type happen work called main exactly"
+
+
+def _weights(question: Question, weight: Callable[[str], float]) -> dict[str, float]:
+    """What each word of the question counts; words that only say what kind of answer is wanted count little."""
+    asking = {stem(word) for word in f"{_ASKING.get(question.type, '')} {_VAGUE}".split()}
+    return {word: weight(word) * (0.25 if word in asking else 1.0) for word in question.terms}
+
+
 def _share(word: str, own: set[str], around: set[str]) -> float:
     if word in own:
         return 1.0
@@ -95,7 +114,16 @@ def _share(word: str, own: set[str], around: set[str]) -> float:
 
 
 _NAMED = re.compile(r"(?<![.!?]\s)(?<!^)\b[^\W\d_a-z][^\W\d_]+(?:\s+[^\W\d_a-z][\w.]*)+")
-_PLACE = re.compile(r"\b(?:street|st\.|road|avenue|building|floor|city|located|office|room|strasse|rue|jalan)\b|\b\d{4,6}\b")
+_PLACE = re.compile(
+    r"\b(?:street|st\.|road|avenue|building|floor|city|located|office|room|strasse|rue|jalan)\b|\b\d{5,6}\b"
+)
+_VERB_OF_DEFINITION = re.compile(
+    r"\b(?:is|are|means?|refers? to|denotes?|defined as|stands for|describes?|ist|sind|bedeutet|est|sont|zijn)\b|:"
+)
+
+
+_LEADERS = re.compile(r"(?:\.\s?){4,}|…\s?…|_{4,}")
+"""The dots of a table of contents and the blanks of a form."""
 
 
 def _bonus(question: Question, unit: Unit) -> float:
@@ -104,7 +132,15 @@ def _bonus(question: Question, unit: Unit) -> float:
     bonus = -0.35 if unit.kind is Kind.HEADING else 0.0
     if len(text) < 15:
         bonus -= 0.15
-    return bonus + _FORM.get(question.type, lambda _question, _text: 0.0)(question, text)
+    if _LEADERS.search(text):
+        bonus -= 0.5
+    form = _FORM.get(question.type)
+    return bonus + (form(question, text) if form else 0.0)
+
+
+def is_place(text: str) -> bool:
+    """Whether `text` may name a place: a word of addresses or a postal code."""
+    return _PLACE.search(fold(text)) is not None
 
 
 def _has(kind: str) -> Callable[[Question, str], float]:
@@ -120,14 +156,14 @@ def _has_date(_question: Question, text: str) -> float:
 
 
 def _has_name(_question: Question, text: str) -> float:
-    return 0.2 if _NAMED.search(text) or COMPANY_FORMS.search(fold(text)) else 0.0
+    return 0.2 if _NAMED.search(text) or LEGAL_FORMS.search(fold(text)) else 0.0
 
 
 def _defines(question: Question, text: str) -> float:
     """`X is …`, `X means …`, `X (…)`, `X: …` with the subject at the beginning."""
     head = fold(text)[:160]
     subject = [word for word in question.terms if word in terms(head[:80])]
-    verb = re.search(r"\b(?:is|are|means?|refers? to|denotes?|defined as|stands for|describes?|ist|sind|bedeutet|est|sont|zijn)\b|:", head)
+    verb = _VERB_OF_DEFINITION.search(head)
     return 0.35 if subject and verb and verb.start() < 90 else 0.0
 
 
@@ -137,6 +173,6 @@ _FORM: dict[Type, Callable[[Question, str], float]] = {
     Type.PERCENT: _has("percent"),
     Type.COUNT: _has("count"),
     Type.PERSON: _has_name,
-    Type.PLACE: lambda _question, text: 0.2 if _PLACE.search(fold(text)) else 0.0,
+    Type.PLACE: lambda _question, text: 0.2 if is_place(text) else 0.0,
     Type.DEFINITION: _defines,
 }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise, takewhile
 
 from modelsregistry.contract import Passage
 
 from .layout import Kind, Line, Unit, squeeze
-from .passages import Hit, Index
+from .passages import Hit, Index, is_place
 from .questions import Question, Type
 from .replies import LONGEST_PASSAGE, Reply, quote
 from .values import Value, of_kind, vague_dates
-from .words import terms
+from .words import terms, tokens
 
 _VALUE_KINDS = {Type.AMOUNT: "amount", Type.DATE: "date", Type.PERCENT: "percent", Type.COUNT: "count"}
 _MOST_ITEMS = 25
@@ -28,30 +29,53 @@ def answer_prose(question: Question, index: Index, lines: Sequence[Line]) -> Rep
     if not hits:
         return None
     kind = _VALUE_KINDS.get(question.type)
-    if kind is not None and (found := _value(question, kind, index, hits)):
-        return found
-    if question.type is Type.LIST and (found := _list(index, hits)):
+    if question.type is Type.PLACE:
+        hits = [hit for hit in hits if is_place(index.units[hit.index].text)]
+        if not hits:
+            return None
+    if kind is not None:
+        return _value(question, kind, index, hits)
+    if found := _list(index, hits[: 3 if question.type is Type.LIST else 1], len(hits)):
         return found
     return _passage(question, index, hits)
 
 
+_VALUE_OR_LABEL = 80
 _LABEL = re.compile(r"\s*[|*_#-]*\s*([^:|]{2,60}?)\s*[*_]*\s*[:|]\s*[*_]*\s*(\S.*)$")
 
 
 def _own_label(question: Question, lines: Sequence[Line]) -> Reply | None:
     """`Payment mode: cash` answers `What is the payment mode?`: the label is the question's words and no more."""
-    wanted = set(question.terms)
-    if not wanted or len(wanted) > 5:
+    if not 0 < len(question.label) < 6:
         return None
-    for line in lines:
-        match = _LABEL.match(line.text)
-        if match is None or set(terms(match[1])) != wanted:
+    for line, following in pairwise([*lines, None]):
+        if line is None or len(line.text) > LONGEST_PASSAGE:
             continue
-        value = match[2].split("|")[0].strip(" *_")
-        if value:
-            page = line.page.number
-            return Reply(quote(value[:LONGEST_PASSAGE], page), (Passage(page, squeeze(line.text), 0.95),), 1)
+        match = _LABEL.match(line.text)
+        if match and _names(match[1], question):
+            value = match[2].split("|")[0].strip(" *_")
+            if value:
+                page = line.page.number
+                return Reply(quote(value, page), (Passage(page, squeeze(line.text), 0.95),), 1)
+        elif following and not match and _names(line.text, question) and (found := _below(question, line, following)):
+            return found
     return None
+
+
+def _names(label: str, question: Question) -> bool:
+    return len(label) < _VALUE_OR_LABEL and frozenset(tokens(label)) == question.label
+
+
+def _below(question: Question, line: Line, following: Line) -> Reply | None:
+    """The short line under a line that is nothing but the label."""
+    kind = _VALUE_KINDS.get(question.type)
+    short = len(following.text) < _VALUE_OR_LABEL and following.page is line.page and not following.cells
+    if not short or following.text.rstrip().endswith(":") or (kind and not of_kind(kind, following.text)):
+        return None
+    page = line.page.number
+    return Reply(
+        quote(following.text, page), (Passage(page, squeeze(line.page.text[line.start : following.end]), 0.9),), 1
+    )
 
 
 def _value(question: Question, kind: str, index: Index, hits: Sequence[Hit]) -> Reply | None:
@@ -64,10 +88,18 @@ def _value(question: Question, kind: str, index: Index, hits: Sequence[Hit]) -> 
         if not values and kind == "date":
             values = vague_dates(unit.text)
         if values:
-            value = _nearest(question, unit, values)
+            value = (
+                _from_row(unit, values) if len(values) > 2 and kind == "amount" else _nearest(question, unit, values)
+            )
             text = quote(unit.text[value.start : value.end], unit.page.number)
             return Reply(text, (_evidence(unit, hit),), len(hits))
     return None
+
+
+def _from_row(unit: Unit, values: Sequence[Value]) -> Value:
+    """Of a row's many figures the last that carries a currency, else the last: what the row comes to."""
+    money = [value for value in values if unit.text[value.start : value.end].strip("-+.,0123456789 ")]
+    return (money or values)[-1]
 
 
 def _nearest(question: Question, unit: Unit, values: Sequence[Value]) -> Value:
@@ -78,18 +110,16 @@ def _nearest(question: Question, unit: Unit, values: Sequence[Value]) -> Value:
     return min(values, key=lambda value: min(abs(value.start - place) + (value.start < place) * 3 for place in places))
 
 
-def _list(index: Index, hits: Sequence[Hit]) -> Reply | None:
+def _list(index: Index, hits: Sequence[Hit], candidates: int) -> Reply | None:
     """The items under the best heading or after the sentence that announces them."""
-    for hit in hits[:3]:
-        start = hit.index + 1
-        items = [start + offset for offset, unit in enumerate(index.units[start : start + _MOST_ITEMS]) if unit]
-        run: list[int] = []
-        for position in items:
-            if index.units[position].kind is not Kind.ITEM:
-                break
-            run.append(position)
+    for hit in hits:
+        unit, start = index.units[hit.index], hit.index + 1
+        if unit.kind is not Kind.HEADING and not unit.text.rstrip(" *_").endswith(":"):
+            continue
+        after = range(start, min(start + _MOST_ITEMS, len(index.units)))
+        run = list(takewhile(lambda position: index.units[position].kind is Kind.ITEM, after))
         if len(run) > 1:
-            return _quoted(index, [(position, hit.coverage) for position in run], len(hits))
+            return _quoted(index, [(position, hit.coverage) for position in run], candidates)
     return None
 
 
@@ -124,7 +154,7 @@ def _quoted(index: Index, chosen: Sequence[tuple[int, float]], candidates: int) 
 
 def _clean(unit: Unit) -> str:
     """A unit without its list mark or table bars."""
-    text = re.sub(r"^\s*(?:[-*•◦▪●–]|\(?\d{1,2}[.)])\s+", "", unit.text)  # noqa: RUF001
+    text = re.sub(r"^\s*(?:[-*•◦▪●–\ue000-\uf8ff]|\(?\d{1,2}[.)])\s+", "", unit.text)
     return squeeze(text.strip().strip("|").replace("|", " · ")) if unit.kind is Kind.ROW else squeeze(text)
 
 

@@ -38,19 +38,26 @@ class Question:
     terms: tuple[str, ...]
     field: FieldName | None = None
     page: int | None = None
+    label: frozenset[str] = frozenset()
+    """The words that a label for the answer would consist of, unstemmed."""
 
 
 _DOCUMENT = (
     r"(?:(?:the|this|that|my|our|all|whole|entire|full|complete|attached|provided|following|uploaded|given|of|from|in|"
-    r"raw|plain|its|le|la|du|de|das|dem|den|des|aus|il|el|het|text|texts|contents?|document|documents|doc|pdf|file|page|"
+    r"raw|plain|its|le|la|du|de|das|dem|den|des|aus|il|el|het|text|texts|contents?|document|documents|doc|pdf|"
+    r"file|page|"
     r"pages|image|picture|photo|scan|everything|words|receipt|invoice|letter|texte|inhalt|texto|testo|tekst|dokument|"
     r"documento|to|as|into|markdown|md|plain|format|it|verbatim|completely|fully|exactly|out|please|and|return)\W*)+"
 )
 _READING = re.compile(
     rf"\W*(?:please\s+|can you\s+|could you\s+)*(?:(?:extract|transcribe|ocr|read|convert|copy|output|return|print|"
-    rf"show(?: me)?|give(?: me)?|get|dump|extrahiere|transkribiere|extrais|extraire|extraer|estrai|lies)\s+{_DOCUMENT})+$"
+    rf"show(?: me)?|give(?: me)?|get|dump|extrahiere|transkribiere|extrais|extraire|extraer|estrai|"
+    rf"lies)\s+{_DOCUMENT})+$"
 )
-_READING_OBJECT = re.compile(r"\b(?:text|texts|contents?|everything|markdown|texte|inhalt|texto|testo|tekst|words|words)\b|transcri|ocr|convert|read")
+_READING_OBJECT = re.compile(
+    r"\b(?:text|texts|contents?|everything|markdown|texte|inhalt|texto|testo|tekst|words|words)\b|transcri|ocr|"
+    r"convert|read"
+)
 _SUMMARY = re.compile(
     r"\b(?:summar\w+|tl;?dr|overview|synopsis|abstract of|key (?:points?|facts|takeaways|findings|information)|"
     r"main (?:points?|ideas?|topics?|content)|gist|resum\w*|zusammenfass\w*|fasse|samenvatt\w*|vat samen|riassu\w*|"
@@ -63,16 +70,22 @@ _SUMMARY = re.compile(
 )
 _TYPES: tuple[tuple[Type, re.Pattern[str]], ...] = (
     (Type.PERCENT, re.compile(r"\bpercent\w*|\bwhat (?:is the )?(?:\w+ ){0,3}rate\b|%|prozent|pourcentage")),
-    (Type.COUNT, re.compile(r"\bhow many\b|\bnumber of\b|\bwie viele\b|\bcombien de\b|\bhoeveel\b|\bcuantos\b|\bquanti\b")),
+    (Type.COUNT, re.compile(r"\bhow many\b|\bnumber of\b|\bwie viele\b|\bcombien de\b|\bhoeveel\b|\bcuantos\b|"
+                            r"\bquanti\b")),
     (Type.AMOUNT, re.compile(r"\bhow much\b|\b(?:price|cost|fee|salary|rent|budget|revenue|income|charge|fine|deposit|"
-                             r"payment amount|value)s?\b|\bwie ?viel\b|\bpreis\b|\bprix\b|\bprijs\b|\bprecio\b|\bprezzo\b")),
-    (Type.DATE, re.compile(r"\bwhen\b|\bwhat (?:is the )?(?:\w+ ){0,3}(?:date|day|year)\b|\bdate of\b|\bdate\b|\bdeadline\b|"
+                             r"payment amount|value)s?\b|\bwie ?viel\b|\bpreis\b|\bprix\b|\bprijs\b|\bprecio\b|"
+                             r"\bprezzo\b")),
+    (Type.DATE, re.compile(r"\bwhen\b|\bwhat (?:is the )?(?:\w+ ){0,3}(?:date|day|year)\b|\bdate of\b|\bdate\b|"
+                           r"\bdeadline\b|"
                            r"\bwann\b|\bquand\b|\bwanneer\b|\bcuando\b|\bwhich year\b")),
-    (Type.PERSON, re.compile(r"^\W*(?:who|whose|whom|wer|qui|wie is|quien|chi)\b|\bname of\b|\bauthors?\b|\bsigned by\b")),
+    (Type.PERSON, re.compile(r"^\W*(?:who|whose|whom|wer|qui|wie is|quien|chi)\b|\bname of\b|\bauthors?\b|"
+                             r"\bsigned by\b")),
     (Type.PLACE, re.compile(r"\bwhere\b|\baddress\b|\blocated\b|\blocation\b|\bwo\b|\bou est\b|\badresse\b|\badres\b")),
-    (Type.LIST, re.compile(r"\blist\b|\bwhich \w+s are\b|\bwhat are\b|\benumerate\b|\bname (?:all|the)\b|\bwhat (?!is\b|was\b|does\b|has\b)\w+s\b|"
+    (Type.LIST, re.compile(r"\blist\b|\bwhich \w+s are\b|\bwhat are\b|\benumerate\b|\bname (?:all|the)\b|"
+                           r"\bwhat (?!is\b|was\b|does\b|has\b)\w+s\b|"
                            r"\bwelche\b|\bquels\b|\bquelles\b|\bliste\b|\bsteps\b")),
-    (Type.DEFINITION, re.compile(r"^\W*(?:what(?:'s| is| are| does)|define|explain|was ist|was sind|qu'est|wat is|que es|"
+    (Type.DEFINITION, re.compile(r"^\W*(?:what(?:'s| is| are| does)|define|explain|was ist|was sind|qu'est|"
+                                 r"wat is|que es|"
                                  r"meaning of)\b")),
 )  # fmt: skip
 _ISSUER = re.compile(
@@ -82,20 +95,22 @@ _ISSUER = re.compile(
     r"|\b(?:invoice|receipt|bill)s? (?:is )?from (?:whom|who)|who is (?:the|this) (?:invoice|receipt|bill) from"
 )
 _RECIPIENT = re.compile(
-    r"\b(?:customer|client|buyer|recipient|purchaser|bill(?:ed)? to|guest|kunde|acheteur|klant|cliente)\b(?! (?:number|id|no|care|service))"
+    r"\b(?:customer|client|buyer|recipient|purchaser|bill(?:ed)? to|guest|kunde|acheteur|klant|"
+    r"cliente)\b(?! (?:number|id|no|care|service))"
     r"|\bto whom\b|who (?:is|was) (?:the|this) (?:invoice|bill) (?:for|to|addressed)"
 )
 _FILLER = frozenset(
-    """what is are was the a an this that on in of for please tell give me find extract show which and its it to be
+    tokens("""what is are was the a an this that on in of for please tell give me find extract show which and its it to be
     document invoice receipt bill s value field can you s from shown stated mentioned was ist die der das welche wat het
     quel quelle est le la les cual el cuanto how much wie hoch does do did i my our we have there issued number no name who whom charged
-    applied called full read answer""".split()
+    applied called full read answer many when where wann quand wanneer""")
 )
 _PAGE = re.compile(r"\b(?:on|of|from|in|at)\s+page\s+(\d{1,5})\b|\bpage\s+(\d{1,5})\s*[?.:]?\s*$")
-_PARTS = re.compile(r"(?<=[?？])\s+|\n+|;\s+|(?<=[a-z]\.)\s+(?=[A-Z])")  # noqa: RUF001
+_PARTS = re.compile(r"(?<=[?？])\s+|\n+|;\s+|(?<=[a-z]\.)\s+(?=[A-Z])")
 _ENUMERATION = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|\(?[a-h][.)])\s+")
 _AND_QUESTION = re.compile(
-    r"\s*,?\s+(?:and|und|et|en|y|e)\s+(?=(?:also\s+)?(?:what|when|who|where|which|how|why|was|wer|wann|wie|wo|quel|quand|"
+    r"\s*,?\s+(?:and|und|et|en|y|e)\s+(?=(?:also\s+)?(?:what|when|who|where|which|how|why|was|wer|wann|wie|wo|"
+    r"quel|quand|"
     r"qui|comment|wat|wanneer|cual|cuando|quien|is there|are there|does)\b)",
     re.IGNORECASE,
 )
@@ -139,7 +154,8 @@ def _question(text: str) -> Question:
         folded = folded[: page_match.start()] + " " + folded[page_match.end() :]
     words = tuple(dict.fromkeys(terms(folded)))
     kind, field = _type(folded)
-    return Question(text, kind, words, field, page)
+    label = frozenset(word for word in tokens(folded) if word not in _FILLER)
+    return Question(text, kind, words, field, page, label)
 
 
 def _type(folded: str) -> tuple[Type, FieldName | None]:

@@ -29,7 +29,7 @@ def quote(value: str, page: int) -> str:
 
 
 def evidence(line: Line, start: int, end: int, label_line: Line | None = None) -> str:
-    """The line around `line.text[start:end]`, with the line of its label where that is near; verbatim but for blanks."""
+    """The line around `line.text[start:end]`, with its label's line where that is near; verbatim but for blanks."""
     if label_line is not None and label_line.page is line.page and label_line.start != line.start:
         left, right = min(label_line.start, line.start), max(label_line.end, line.end)
         if right - left <= LONGEST_PASSAGE:

@@ -54,9 +54,7 @@ def _numbers(found: Iterable[Candidate]) -> list[Decimal]:
     return list(numbers)[:60]
 
 
-def _support(
-    candidate: Candidate, times: Counter[Decimal | None], settled: set[Decimal], sums: set[Decimal]
-) -> float:
+def _support(candidate: Candidate, times: Counter[Decimal | None], settled: set[Decimal], sums: set[Decimal]) -> float:
     number = candidate.value.number
     if number is None or number == 0:
         return -50.0

@@ -13,7 +13,7 @@ from .words import fold
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`line[start:end]` is the value as written; `number` its size where it has one; `sure` when its form alone tells."""
+    """`line[start:end]` is the value as written; `number` is its size, if any; `sure` when its form alone tells."""
 
     start: int
     end: int
@@ -23,16 +23,20 @@ class Value:
 
 _CURRENCY = (
     r"(?:US\$|S\$|A\$|C\$|R\$|HK\$|NZ\$|RM|Rs\.?|Rp\.?|zł|Kč|Ft|kr\.?|[$€£¥₹₩₽฿₫₺₴]|"
-    r"MYR|USD|EUR|GBP|CHF|INR|PLN|CAD|AUD|SGD|JPY|CNY|SEK|NOK|DKK|CZK|HUF|RON|BRL|MXN|ZAR|HKD|NZD|THB|IDR|PHP|AED|TRY|MAD|DH)"
+    r"MYR|USD|EUR|GBP|CHF|INR|PLN|CAD|AUD|SGD|JPY|CNY|SEK|NOK|DKK|CZK|HUF|RON|BRL|MXN|ZAR|HKD|NZD|THB|IDR|PHP|"
+    r"AED|TRY|MAD|DH)"
 )
 _NUMBER = (
-    r"(?:\d{1,3}(?:[.,'\u2019\u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?|\d{1,3}(?: \d{3})+,\d{2}|\d+[.,]\d{1,3}|\d+|[.,]\d{2})"
+    r"(?:\d{1,3}(?:[.,'\u2019\u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?|\d{1,3}(?: \d{3})+,\d{2}|"
+    r"\d+[.,]\d{1,3}|\d+|[.,]\d{2})"
 )
 _AMOUNT = re.compile(
     rf"(?<![\w.,/#-])(?:(?P<before>{_CURRENCY})[ \t:]{{0,3}})?(?P<sign>[-+\u2212]\s?)?"
     rf"(?<![\d/])(?<!\d[.,:-])(?P<number>{_NUMBER})"
     rf"(?![\d%]|[.,/:-]\d|\s?%|-?[a-z])(?:[ \t]{{0,2}}(?P<after>{_CURRENCY})(?![\w]))?"
 )
+
+_LONGEST_COUNT = 7
 
 
 def amounts(line: str) -> list[Value]:
@@ -47,12 +51,13 @@ def amounts(line: str) -> list[Value]:
             number = -number
         money = bool(match["before"] or match["after"])
         cents = re.search(r"[.,]\d{2}$", match["number"]) is not None
-        found.append(Value(match.start(), match.end(), number, sure=money or cents))
+        if money or cents or len(match["number"]) <= _LONGEST_COUNT:
+            found.append(Value(match.start(), match.end(), number, sure=money or cents))
     return found
 
 
 def parse_number(text: str) -> Decimal:
-    """The number behind `1,234.56`, `1.234,56`, `1 234,56` or `.50`; the last of two kinds of sign is the decimal one."""
+    """The number behind `1,234.56`, `1.234,56`, `1 234,56` or `.50`; of two kinds of mark the last is the decimal one."""
     text = re.sub(r"[\s'\u2019\u00a0\u202f]", "", text)
     marks = re.findall(r"[.,]", text)
     if not marks:
@@ -88,7 +93,8 @@ _DATE_FORMS = tuple(
     for form in (
         rf"(?<![\d.,/-])(?P<y>{_YEAR})(?P<sep>[-/.])(?P<m>\d{{1,2}})(?P=sep)(?P<d>\d{{1,2}})(?!\d)",
         r"(?P<y>\d{4})\s?年\s?(?P<m>\d{1,2})\s?月\s?(?P<d>\d{1,2})\s?日",
-        rf"(?<![\d.,/-])(?P<d>\d{{1,2}})\s?(?P<sep>[./-])\s?(?P<m>\d{{1,2}})\s?(?P=sep)\s?(?P<y>{_YEAR}|\d{{2}})"
+        rf"(?<![\d.,/-])(?P<d>\d{{1,2}})\s?(?P<sep>[./~-])\s?(?P<m>\d{{1,2}})\s?(?:(?P=sep)|"
+        rf"[~-])\s?(?P<y>{_YEAR}|\d{{2}})"
         r"(?=\D|\d{1,2}:|$)(?![./-]\d)",
         rf"(?<!\d)(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.)?[\s,./-]{{0,2}}(?:of |de )?(?P<month>{_MONTH})\b\.?"
         rf"[\s,./'-]{{0,3}}(?:de )?(?P<y>{_YEAR}|\d{{2}})(?!\d)",
@@ -144,7 +150,9 @@ def _exists(year: int, month: int, day: int) -> bool:
     return True
 
 
-_IDENTIFIER = re.compile(r"(?<![\w@./-])(?:[A-Z]{1,4} )?(?=[\w./#-]*\d)\w[\w./-]*\w(?![\w@]|[.,]\d)|(?<![\w.,-])\d(?![\w.,-])")
+_IDENTIFIER = re.compile(
+    r"(?<![\w@./-])(?:[A-Z]{1,4} )?(?=[\w./#-]*\d)\w[\w./-]*\w(?![\w@]|[.,]\d)|(?<![\w.,-])\d(?![\w.,-])"
+)
 
 
 def identifiers(line: str) -> list[Value]:
@@ -160,8 +168,11 @@ def identifiers(line: str) -> list[Value]:
 _PATTERNS = {
     "percent": re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,]\d+)?\s?%"),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    "website": re.compile(r"(?:https?://|www\.)[^\s<>()\"']+[\w/]|(?<![\w@.])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|eu|de|fr|nl|es|it|co\.uk)\b"),
-    "phone": re.compile(r"(?<![\w.,/-])(?:\+|\()?\d[\d\s()./-]{6,18}\d(?![\w%]|[.,]\d)"),
+    "website": re.compile(
+        r"(?:https?://|www\.)[^\s<>()\"']+[\w/]|"
+        r"(?<![\w@.])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|eu|de|fr|nl|es|it|co\.uk)\b"
+    ),
+    "phone": re.compile(r"(?<![\w.,/-])(?:\+|\()?\d[\d\s()./-]{2,18}\d(?![\w%]|[.,]\d)"),
     "iban": re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9*]{2,5}){2,8}\b"),
     "count": re.compile(
         r"(?<![\w.,/-])\d+(?:[.,]\d+)*(?![\w%])|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 _COMBINING = range(0x0300, 0x0370)
-_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ß": "s", "æ": "a", "œ": "o", "ı": "i", "’": "'", "‘": "'", "−": "-", "–": "-"}  # noqa: RUF001
+_LETTERS = dict(zip("łøđßæœı’‘−–", "lodsaoi''--", strict=True))
 
 
 class _FoldTable(dict[int, str]):

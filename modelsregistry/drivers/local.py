@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from modelsregistry.answering.answer import answer
-from modelsregistry.contract import GenerationRequest, GenerationResult, Usage, ignore_text
+from modelsregistry.contract import Endpoint, GenerationRequest, GenerationResult, Usage, ignore_text
 from modelsregistry.errors import ModelTimeout
 
 _CHARACTERS_PER_TOKEN = 4
@@ -18,6 +18,9 @@ class LocalDriver:
 
     kind = "local"
     label = "Built-in"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._model = endpoint.model
 
     def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult:
         """Answer from the evidence in the pages. Raises `ModelTimeout` once `request.deadline` has passed."""
@@ -35,7 +38,7 @@ class LocalDriver:
         read = len(request.question) + sum(len(page.text) for page in request.pages)
         return GenerationResult(
             text=text,
-            model=request.model,
+            model=request.model or self._model,
             usage=Usage(_tokens(read), _tokens(len(text)), estimated=True),
             finish_reason=finish_reason,
             passages=found.passages,
