@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
-from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest
 
 from processing.errors import InvalidInput
@@ -17,12 +17,24 @@ _ROOM_FOR_FIELDS = 1024 * 1024  # bytes that a multipart body may have beside th
 
 
 class ReceivedFile(TemporaryUploadedFile):
-    """A file that arrived whole; `sha256` is its digest in hex."""
+    """A file on disk that was hashed while it arrived."""
 
-    sha256 = ""
+    def __init__(self, name: str, content_type: str | None, charset: str | None) -> None:
+        super().__init__(name, content_type, 0, charset)
+        self._digest = hashlib.sha256()
+
+    def take(self, data: bytes) -> None:
+        """Append what has arrived."""
+        self._digest.update(data)
+        self.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the whole, in hex."""
+        return self._digest.hexdigest()
 
 
-class BoundedUploadHandler(TemporaryFileUploadHandler):
+class BoundedUploadHandler(FileUploadHandler):
     """Takes the one part called `file`, up to `limit` bytes; other files are read past and named in `ignored`."""
 
     chunk_size = 1024 * 1024
@@ -31,14 +43,12 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         super().__init__(request)
         self.limit = limit
         self.ignored: list[str] = []
-        self._taken = False
-        self._arrived = 0
-        self._digest = hashlib.sha256()
+        self.received: ReceivedFile | None = None
 
     def handle_raw_input(
         self,
         input_data: Any,
-        META: Any,  # noqa: N803
+        META: Any,  # noqa: N803  (Django's name)
         content_length: int,
         boundary: Any,
         encoding: str | None = None,
@@ -53,29 +63,28 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
-        if self.field_name != FIELD or self._taken:
-            self.ignored.append(self.field_name)
-            self.file.close()
+        if self.field_name != FIELD or self.received is not None:
+            self.ignored.append(str(self.field_name))
             raise SkipFile
-        self._taken = True
+        self.received = ReceivedFile(str(self.file_name), self.content_type, self.charset)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        self._arrived += len(raw_data)
-        if self._arrived > self.limit:
-            self.file.close()
+        if self.received is None:
+            return
+        if start + len(raw_data) > self.limit:
+            self.received.close()
             raise too_large(self.limit)
-        self._digest.update(raw_data)
-        super().receive_data_chunk(raw_data, start)
+        self.received.take(raw_data)
 
-    def file_complete(self, file_size: int) -> ReceivedFile:
-        file = super().file_complete(file_size)
-        file.__class__ = ReceivedFile
-        file.sha256 = self._digest.hexdigest()
-        return file  # type: ignore[no-any-return]
+    def file_complete(self, file_size: int) -> ReceivedFile | None:
+        if self.received is not None:
+            self.received.seek(0)
+            self.received.size = file_size
+        return self.received
 
     def upload_interrupted(self) -> None:
-        if self._taken:
-            self.file.close()
+        if self.received is not None:
+            self.received.close()
 
 
 def too_large(limit: int) -> InvalidInput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 
 from processing.documents import registry, sandbox, store
@@ -23,7 +23,7 @@ class Rules:
     blocked: Collection[str]
 
 
-def take_in(owner: AbstractBaseUser, file: UploadedFile, sha256: str, rules: Rules) -> StoredDocument:
+def take_in(owner: User, file: UploadedFile[bytes], sha256: str, rules: Rules) -> StoredDocument:
     """Identify, inspect and keep a file. Nothing is stored unless all is well.
 
     Raises `InvalidInput` with the code of what is wrong: its type, or that it is empty, broken or encrypted.

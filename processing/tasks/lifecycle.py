@@ -20,6 +20,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
@@ -209,8 +210,7 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
     if not won:
         raise InvalidInput(f"The task has already ended: it is {row['status']}.", "task_finished")
     logger.info("task cancelled", extra={"task": task_id})
-    ended: datetime = row["completed_at"]
-    return ended
+    return row["completed_at"] or timezone.now()
 
 
 def reap() -> int:
@@ -261,7 +261,7 @@ def _finish(claim: Claim, status: Status, **columns: Any) -> bool:
     return bool(_held(claim).update(status=status, completed_at=Now(), lease_expires_at=None, **columns))
 
 
-def _from_now(delay: timedelta) -> ExpressionWrapper:
+def _from_now(delay: timedelta) -> ExpressionWrapper[Any]:
     return ExpressionWrapper(Now() + delay, output_field=DateTimeField())
 
 
