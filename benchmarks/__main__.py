@@ -1,0 +1,47 @@
+"""`python -m benchmarks [name …]`: measure, and print a Markdown table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+
+from benchmarks import latency, memory, reading, starting, status_reads
+from benchmarks.table import HEAD, Row
+
+MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
+    "latency": latency.rows,
+    "status_reads": status_reads.rows,
+    "reading": reading.rows,
+    "starting": starting.rows,
+    "memory": memory.rows,
+}
+
+
+def main() -> int:
+    """1 if a measurement could not be made; a goal that is not met changes nothing: these are not tests."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which: {', '.join(MEASUREMENTS)} (all by default)")
+    names = parser.parse_args().names or list(MEASUREMENTS)
+    unknown = set(names) - set(MEASUREMENTS)
+    if unknown:
+        parser.error(f"no measurement is called {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    load = os.getloadavg()[0]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before the start {load:.1f}\n")
+    print(HEAD, flush=True)
+    failed = 0
+    for name in names:
+        print(f"measuring {name} …", file=sys.stderr)
+        try:
+            for row in MEASUREMENTS[name]():
+                print(row.as_markdown(), flush=True)
+        except Exception as error:  # noqa: BLE001 - the other measurements are still worth having
+            failed = 1
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+    return failed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
