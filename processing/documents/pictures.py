@@ -94,10 +94,11 @@ def _background(image: Image.Image) -> tuple[int, int, int]:
     from PIL import ImageStat
 
     alpha = image.getchannel("A")
-    if alpha.getextrema()[1] == 0:
+    lowest, highest = (int(value) for value in alpha.getextrema())  # type: ignore[arg-type]
+    if highest == 0:
         return WHITE
     brightness = ImageStat.Stat(image.convert("L"), alpha.point(lambda value: 255 if value > 127 else 0)).mean[0]
-    return DARK if brightness > LIGHT_ON_NOTHING and alpha.getextrema()[0] < 128 else WHITE
+    return DARK if brightness > LIGHT_ON_NOTHING and lowest < 128 else WHITE
 
 
 def jpeg(image: Image.Image, max_side: int) -> bytes:

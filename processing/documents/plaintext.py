@@ -100,13 +100,14 @@ def _detected(sample: bytes) -> str:
 
 
 def _utf16_without_mark(sample: bytes) -> str | None:
+    """UTF-16 of which every other byte is mostly NUL, and which makes sense when it is decoded."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     half = max(1, len(sample) // 2)
-    if odd > 0.3 * half and even < 0.05 * half:
-        return "utf-16-le"
-    if even > 0.3 * half and odd < 0.05 * half:
-        return "utf-16-be"
-    return None
+    if max(even, odd) < 0.3 * half or min(even, odd) > 0.05 * half:
+        return None
+    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    text = sample[: len(sample) // 2 * 2].decode(encoding, "replace")
+    return encoding if len(WITHOUT_MEANING.findall(text)) <= TOLERATED_CONTROLS * len(text) else None
 
 
 def _cleaned(text: str) -> str:

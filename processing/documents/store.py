@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
@@ -21,9 +21,9 @@ UNNAMED = "document"
 logger = logging.getLogger(__name__)
 
 
-def keep(
+def keep(  # noqa: PLR0913 - a row has so many columns
     owner: AbstractBaseUser,
-    file: File,
+    file: File[bytes],
     *,
     filename: str,
     format: Format,
@@ -40,7 +40,7 @@ def keep(
     if not _stored(path, size):
         _save(path, file)
     document, _ = StoredDocument.objects.get_or_create(
-        owner=owner,
+        owner=cast(User, owner),
         sha256=sha256,
         filename=display_name(filename),
         defaults={"format": format.name, "media_type": format.media_type, "size": size, "path": path, "pages": pages},
@@ -86,7 +86,7 @@ def _stored(path: str, size: int) -> bool:
     return False
 
 
-def _save(path: str, file: File) -> None:
+def _save(path: str, file: File[bytes]) -> None:
     """Save under exactly this path. Of two that race, the later finds the name taken and gives its copy up."""
     file.seek(0)
     stored = default_storage.save(path, file)

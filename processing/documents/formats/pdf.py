@@ -152,8 +152,8 @@ def _pictured_share(page: Any) -> float:
             left, bottom, right, top = shape.get_bounds()
         except pypdfium2.PdfiumError:
             continue
-        largest = max(largest, (right - left) * (top - bottom))
-    return largest / max(width * height, 1.0)
+        largest = max(largest, float((right - left) * (top - bottom)))
+    return largest / max(float(width * height), 1.0)
 
 
 def _rendered(page: Any, side: float) -> Image.Image:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from typing import BinaryIO
 
 from processing.documents.contract import Format, Inspection, ReadOptions
-from processing.documents.sandbox.client import Sandbox
+from processing.documents.sandbox.client import Sandbox, Source
 from processing.documents.sandbox.reading import Reading
 
-__all__ = ["Reading", "Sandbox", "inspect", "reading"]
+__all__ = ["Reading", "Sandbox", "Source", "inspect", "reading"]
 
 _sandbox = Sandbox()
 
 
-def inspect(file: BinaryIO, format: Format, *, timeout: float = 10) -> Inspection:
+def inspect(file: Source, format: Format, *, timeout: float = 10) -> Inspection:
     """Whether a file is whole, and how many pages it has; `timeout` is in seconds.
 
     Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
@@ -28,7 +27,7 @@ def inspect(file: BinaryIO, format: Format, *, timeout: float = 10) -> Inspectio
 
 
 def reading(
-    file: BinaryIO,
+    file: Source,
     format: Format,
     options: ReadOptions,
     *,

@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, Protocol
 
 import processing
 from processing.documents.contract import Format, Inspection, ReadOptions
@@ -27,6 +27,14 @@ from processing.errors import ServiceUnavailable
 
 ROOT = Path(processing.__file__).parent.parent
 DEFAULT_LIMITS = Limits()
+
+
+class Source(Protocol):
+    """A file to be read; with a `fileno`, if it has one."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> Any: ...
 
 
 class Sandbox:
@@ -61,7 +69,7 @@ class Sandbox:
     @contextlib.contextmanager
     def reading(
         self,
-        file: BinaryIO,
+        file: Source,
         format: Format,
         options: ReadOptions,
         *,
@@ -79,7 +87,7 @@ class Sandbox:
 
     def inspect(
         self,
-        file: BinaryIO,
+        file: Source,
         format: Format,
         *,
         deadline: float,
@@ -98,7 +106,7 @@ class Sandbox:
         if process is not None:
             process.wait()
 
-    def _begin(self, job: Job, file: BinaryIO, deadline: float) -> Reading:
+    def _begin(self, job: Job, file: Source, deadline: float) -> Reading:
         answers, childs_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         outcome, servers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reading = Reading(answers, outcome, job, deadline)
@@ -146,7 +154,7 @@ class Sandbox:
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "processing.documents.sandbox.server"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=self._environment(),
                 cwd="/",
@@ -166,10 +174,10 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def _descriptor_of(file: BinaryIO) -> Iterator[int]:
+def _descriptor_of(file: Source) -> Iterator[int]:
     """The file's descriptor; of a file without one, that of a nameless copy on disk."""
     try:
-        descriptor = file.fileno()
+        descriptor = file.fileno()  # type: ignore[attr-defined]
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
         with tempfile.TemporaryFile() as copy:
             file.seek(0)
@@ -177,8 +185,9 @@ def _descriptor_of(file: BinaryIO) -> Iterator[int]:
             copy.flush()
             yield copy.fileno()
     else:
-        file.flush()
-        yield descriptor
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            file.flush()  # type: ignore[attr-defined]
+        yield int(descriptor)
 
 
 _sandboxes: weakref.WeakSet[Sandbox] = weakref.WeakSet()

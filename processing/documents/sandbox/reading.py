@@ -73,17 +73,11 @@ class Reading:
         return self._page(header, body)
 
     def _page(self, header: dict[str, Any], body: bytes) -> Page:
-        number, length = header.get("number"), header.get("text")
-        method, image_type = header.get("method"), header.get("image")
-        honest = (
-            isinstance(number, int)
-            and number > self._last
-            and isinstance(length, int)
-            and 0 <= length <= len(body)
-            and method in METHODS
-            and (image_type in IMAGE_TYPES or (image_type is None and length == len(body)))
-        )
-        if not honest:
+        number, length = _whole(header.get("number")), _whole(header.get("text"))
+        method, image_type = str(header.get("method")), header.get("image")
+        sound = number > self._last and length <= len(body) and method in METHODS
+        pictured = image_type in IMAGE_TYPES or (image_type is None and length == len(body))
+        if not (sound and pictured):
             raise suspicious()
         if length > self._job.limits.page_text_bytes or len(body) - length > self._job.limits.page_image_bytes:
             raise too_much()
@@ -146,7 +140,11 @@ def _timeout() -> DeadlineExceeded:
 
 
 def _count(header: dict[str, Any]) -> int | None:
-    pages = header.get("pages")
-    if pages is not None and (not isinstance(pages, int) or pages < 0):
+    return None if header.get("pages") is None else _whole(header["pages"])
+
+
+def _whole(value: Any) -> int:
+    """A number of at least 0, as the child gave it. Raises `DocumentFailed` for anything else."""
+    if not isinstance(value, int) or value < 0:
         raise suspicious()
-    return pages
+    return value

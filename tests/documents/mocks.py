@@ -1,0 +1,130 @@
+"""Formats that misbehave as hostile documents make parsers do; loaded by the servers of tests alone.
+
+The document's first word is the name of what happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+from processing.documents.contract import Contents, Inspection, Page
+
+
+def hang() -> Iterator[Page]:
+    yield Page(1, str(os.getpid()), "text")
+    ctypes.CDLL(None).pause()  # In C, where no Python signal handler would help.
+
+
+def leave() -> Iterator[Page]:
+    yield Page(1, "before", "text")
+    os._exit(0)
+
+
+def segfault() -> Iterator[Page]:
+    yield Page(1, "before", "text")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hoard() -> Iterator[Page]:
+    yield Page(1, str(len(bytearray(4 << 30))), "text")
+
+
+def hoard_in_c() -> Iterator[Page]:
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.malloc.argtypes = [ctypes.c_size_t]
+    while (block := libc.malloc(1 << 26)) is not None:
+        ctypes.memset(block, 1, 1 << 26)
+    os.abort()
+    yield Page(1, "", "none")
+
+
+def spin() -> Iterator[Page]:
+    while True:
+        pass
+    yield Page(1, "", "none")
+
+
+def flood() -> Iterator[Page]:
+    number = 0
+    while True:
+        number += 1
+        yield Page(number, "x" * (1 << 20), "text")
+
+
+def huge_page() -> Iterator[Page]:
+    yield Page(1, "x" * (1 << 20), "text")
+
+
+def raise_something() -> Iterator[Page]:
+    yield Page(1, "before", "text")
+    raise RuntimeError("the words of the document")
+
+
+def write_a_file() -> Iterator[Page]:
+    try:
+        with open("/tmp/written-by-a-document", "wb") as file:
+            file.write(b"x" * 4096)
+    except OSError as error:
+        yield Page(1, f"refused {error.errno}", "text")
+    os.unlink("/tmp/written-by-a-document")
+
+
+def count_backwards() -> Iterator[Page]:
+    yield Page(2, "two", "text")
+    yield Page(1, "one", "text")
+
+
+def tell() -> Iterator[Page]:
+    """What the child can see: its environment, its open descriptors, its memory score."""
+    yield Page(1, "\n".join(f"{key}={value}" for key, value in os.environ.items()), "text")
+    kinds = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            kinds.append(os.readlink(f"/proc/self/fd/{descriptor}").split(":")[0])
+        except OSError:
+            continue  # the listing's own
+    yield Page(2, "\n".join(kinds), "text")
+    with open("/proc/self/oom_score_adj") as score:
+        yield Page(3, score.read().strip(), "text")
+
+
+def start_a_child() -> Iterator[Page]:
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    yield Page(1, str(pid), "text")
+    signal.pause()
+
+
+def speak_nonsense() -> Iterator[Page]:
+    for descriptor in range(3, 64):
+        try:
+            socket.socket(fileno=os.dup(descriptor)).sendall(b"\xff" * 64)
+        except OSError:
+            continue
+    os._exit(0)
+    yield Page(1, "", "none")
+
+
+class Mock:
+    name = "mock"
+    extensions = ("mock",)
+    media_type = "application/x-mock"
+    modules = ()
+
+    def matches(self, head):
+        return True
+
+    def inspect(self, file, limits):
+        return Inspection(len(list(self.read(file, None, limits).pages)))
+
+    def read(self, file, options, limits):
+        return Contents(None, globals()[file.read().decode()]())
+
+
+FORMAT = Mock()
