@@ -30,7 +30,8 @@ class Candidate:
 def candidates(field: FieldName, lines: Sequence[Line]) -> list[Candidate]:
     """Every value of the field's kind that a label of the field claims, in reading order. Linear in the lines."""
     found: list[Candidate] = []
-    for index, line in enumerate(lines):
+    for index in _near_values(lines):
+        line = lines[index]
         if not field.mentioned(line.folded):
             continue
         here = list(_on_line(field, line))
@@ -38,6 +39,18 @@ def candidates(field: FieldName, lines: Sequence[Line]) -> list[Candidate]:
         if not here or max(candidate.grade for candidate in here) < field.grade(line.folded) * 0.6:
             found.extend(_elsewhere(field, lines, index))
     return found
+
+
+_SIGN_OF_VALUE = re.compile(r"[\d@|:]")
+
+
+def _near_values(lines: Sequence[Line]) -> list[int]:
+    """The lines that hold a sign of a value, or stand next to one: spares running text the search for labels."""
+    near: dict[int, None] = {}
+    for index, line in enumerate(lines):
+        if _SIGN_OF_VALUE.search(line.text) or "www" in line.folded:
+            near.update(dict.fromkeys(range(max(0, index - 2), min(len(lines), index + 2))))
+    return list(near)
 
 
 def _on_line(field: FieldName, line: Line) -> Iterator[Candidate]:

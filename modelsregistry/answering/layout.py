@@ -75,7 +75,7 @@ def _cells(text: str) -> Iterator[tuple[int, int]]:
 
 
 _HEADING_MARK = re.compile(
-    r"\s*(?:#{1,6}\s|(?:Chapter|Section|Part|Appendix|Annex|Kapitel|Chapitre)\s+[\dA-Z]+\b[.:]?\s+\S+)"
+    r"\s*(?:#{1,6}\s|(?:Chapter|Section|Appendix|Annex|Kapitel|Chapitre)\s+[\dA-Z]+\b[.:]?\s+\S+)"
 )
 _ITEM_MARK = re.compile(r"\s*(?:[-*•◦▪●–·□☐☑■\ue000-\uf8ff]\s|\(?(?:\d{1,2}|[a-zA-Z])[.)]\s)")
 _ENDS = re.compile(r"[.!?…。！？:;]['\"”»)\]*_]*\s*$")
@@ -89,7 +89,7 @@ def units_of(pages: Sequence[SourcePage]) -> list[Unit]:
     heading: int | None = None
     running = _running_lines(pages)
     for page in pages:
-        lines = [line for line in lines_of(page) if _without_digits(line) not in running]
+        lines = [line for line in lines_of(page) if _without_number(line) not in running]
         for kind, start, end in _blocks(lines, page):
             if kind is Kind.HEADING:
                 heading = len(units)
@@ -105,13 +105,18 @@ def _running_lines(pages: Sequence[SourcePage]) -> frozenset[str]:
     seen: Counter[str] = Counter()
     for page in pages:
         lines = list(lines_of(page))
-        seen.update({_without_digits(line) for line in (*lines[:2], *lines[-2:])})
+        seen.update({_without_number(line) for line in (*lines[:2], *lines[-2:])})
     least = max(3.0, len(pages) / 3)
     return frozenset(text for text, count in seen.items() if count >= least)
 
 
-def _without_digits(line: Line) -> str:
-    return re.sub(r"[\d\W]+", "", line.folded)
+_PAGE_NUMBER = re.compile(
+    r"^\W*\d{1,4}\s+|\s+\d{1,4}\W*$|^\W*\d{1,4}\W*$|\b(?:page|seite|pagina|p\.)\s*\d+(?:\W+(?:of|von|sur|van|de)?\s*\d+)?"
+)
+
+
+def _without_number(line: Line) -> str:
+    return _PAGE_NUMBER.sub("", line.folded).strip()
 
 
 def _blocks(lines: Sequence[Line], page: SourcePage) -> Iterator[tuple[Kind, int, int]]:
@@ -154,10 +159,10 @@ def _runs_on(line: Line, following: Line, text: str) -> bool:
 
 def _is_figures(line: Line) -> bool:
     """A row of a table that has lost its columns: it ends in a sum, or a good part of it is digits."""
-    digits = sum(character.isdigit() for character in line.text)
-    return digits > len(line.text) * 0.2 or bool(_ENDS_IN_SUM.search(line.text))
+    return len(_DIGIT.findall(line.text)) > len(line.text) * 0.2 or bool(_ENDS_IN_SUM.search(line.text))
 
 
+_DIGIT = re.compile(r"\d")
 _ENDS_IN_SUM = re.compile(r"\d[.,]\d{2}\s?[^\W\d_]{0,3}\W*$")
 _LABELLED = re.compile(r"[^:]{1,40}:\s*\S")
 
@@ -176,9 +181,9 @@ def _is_title(lines: Sequence[Line], position: int) -> bool:
 _ABBREVIATIONS: frozenset[str] = frozenset(
     re.findall(
         r"\w+",
-        """mr mrs ms dr prof st no nos nr inc ltd co corp vs etc eg ie cf al fig figs eq sec vol pp p ca bzw usw ggf inkl
-    exkl art abs tel fax approx dept est jan feb mar apr jun jul aug sep sept oct nov dec mme m mlle av bd z b d h u a
-    e g i bv nv sdn bhd pvt rs ref ed eds rev gen sen rep gov capt lt col mt jr sr num ph""",
+        """mr mrs ms dr prof st no nos nr inc ltd co corp vs etc eg ie cf al fig figs eq sec vol pp p ca bzw usw ggf
+    inkl exkl art abs tel fax approx dept est jan feb mar apr jun jul aug sep sept oct nov dec mme m mlle av bd z b d
+    h u a e g i bv nv sdn bhd pvt rs ref ed eds rev gen sen rep gov capt lt col mt jr sr num ph""",
     )
 )
 _STOP = re.compile(r"[.!?…]+['\"”»)\]*_]*\s+(?=['\"“«(\[*_]*[^\W_a-z])|[。！？]\s*|\n\s*\n")

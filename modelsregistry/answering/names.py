@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .layout import Line
 from .lexicon import phrases
+from .values import amounts
 from .words import fold
 
 _SELLER_LABELS = phrases(
@@ -39,6 +40,8 @@ _NOT_A_NAME = re.compile(
 _HEAD_LINES = 12
 _MOST_LINES = 120
 _ENOUGH = 1.5
+_ENOUGH_IN_PROSE = 4.0
+"""Without a sum of money on the page the first line is more likely a title than a shop."""
 _MAIL_HOSTS = frozenset({"gmail", "googlemail", "hotmail", "outlook", "yahoo", "icloud", "mail", "example"})
 
 
@@ -97,7 +100,8 @@ def _from_head(lines: Sequence[Line]) -> tuple[Line, int, int] | None:
     domains = {name for line in head for name in _domains(line.text)}
     ranked = [(_rank(line, place, domains), -place, line) for place, line in enumerate(head)]
     best = max(ranked, key=lambda entry: entry[:2])
-    if best[0] < _ENOUGH:
+    sums = any(value.sure for line in head for value in amounts(line.text))
+    if best[0] < (_ENOUGH if sums else _ENOUGH_IN_PROSE):
         return None
     return best[2], *_name_span(best[2].text)
 
@@ -114,7 +118,7 @@ def _rank(line: Line, place: int, domains: set[str]) -> float:
     letters = sum(character.isalpha() for character in text)
     if letters < 3 or len(text) > 70 or letters < len(text.replace(" ", "")) * 0.5 or text[:1] in "-(=<>":
         return 0.0
-    if _NOT_A_NAME.fullmatch(fold(text)):
+    if not re.search(r"[^\W\d_]{2}", re.sub(_NOT_A_NAME, "", fold(text).replace("payment", ""))):
         return 0.0
     rank = max(3.0 - place * 0.25, 0.0)
     if LEGAL_FORMS.search(fold(text)):

@@ -82,7 +82,8 @@ class Index:
                 around.update(self.words[neighbour])
         covered = sum(weight * _share(word, own, around) for word, weight in wanted.items())
         coverage = covered / sum(wanted.values())
-        rank = coverage + 0.5 * score + _bonus(question, unit)
+        echo = 0.4 if own <= wanted.keys() else 0.0
+        rank = coverage + 0.5 * score + _bonus(question, unit) - echo
         return Hit(position, min(coverage, 1.0), rank)
 
 

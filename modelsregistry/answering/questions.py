@@ -100,10 +100,10 @@ _RECIPIENT = re.compile(
     r"|\bto whom\b|who (?:is|was) (?:the|this) (?:invoice|bill) (?:for|to|addressed)"
 )
 _FILLER = frozenset(
-    tokens("""what is are was the a an this that on in of for please tell give me find extract show which and its it to be
-    document invoice receipt bill s value field can you s from shown stated mentioned was ist die der das welche wat het
-    quel quelle est le la les cual el cuanto how much wie hoch does do did i my our we have there issued number no name who whom charged
-    applied called full read answer many when where wann quand wanneer""")
+    tokens("""what is are was the a an this that on in of for please tell give me find extract show which and its it to
+    be document invoice receipt bill s value field can you s from shown stated mentioned ist die der das welche wat
+    het quel quelle est le la les cual el cuanto how much wie hoch does do did i my our we have there issued number no
+    name who whom charged applied called full read answer many when where wann quand wanneer""")
 )
 _PAGE = re.compile(r"\b(?:on|of|from|in|at)\s+page\s+(\d{1,5})\b|\bpage\s+(\d{1,5})\s*[?.:]?\s*$")
 _PARTS = re.compile(r"(?<=[?？])\s+|\n+|;\s+|(?<=[a-z]\.)\s+(?=[A-Z])")

@@ -57,7 +57,7 @@ def amounts(line: str) -> list[Value]:
 
 
 def parse_number(text: str) -> Decimal:
-    """The number behind `1,234.56`, `1.234,56`, `1 234,56` or `.50`; of two kinds of mark the last is the decimal one."""
+    """The number behind `1,234.56`, `1.234,56`, `1 234,56` or `.50`; of two kinds of mark the last is decimal."""
     text = re.sub(r"[\s'\u2019\u00a0\u202f]", "", text)
     marks = re.findall(r"[.,]", text)
     if not marks:
