@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 
 from processing.access import keys
 from processing.access.models import ApiKey
+from processing.runtime import configuration
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,10 @@ def alice(db: None) -> Tenant:
 def mallory(db: None) -> Tenant:
     """The stranger."""
     return tenant("mallory")
+
+
+@pytest.fixture(autouse=True)
+def no_configuration_of_another_test() -> Iterator[None]:
+    configuration.forget()
+    yield
+    configuration.forget()

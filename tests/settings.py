@@ -19,3 +19,6 @@ from apiv2project.settings import *  # noqa: E402, F403
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # In memory, SQLite's default for tests, threads fail with "table is locked" where in a file they wait.
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(DIRECTORY, "test.sqlite3")}  # noqa: F405, PTH118

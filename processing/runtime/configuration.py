@@ -94,6 +94,11 @@ def _refreshed(known: _Known | None) -> _Known:
     return fresh
 
 
+def last_known() -> InForce | None:
+    """What this process last read, however old; asks nobody."""
+    return _known.in_force if _known else None
+
+
 def forget() -> None:
     """Read the stored configuration anew at the next `current()`."""
     global _known

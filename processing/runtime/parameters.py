@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 MIN_PROMPT_LENGTH = 5
 MAX_PROMPT_LENGTH = 4000
 
+MAX_TEMPERATURE = 2.0
+MAX_TOKENS = 32_000
+
 BYTES_PER_MB = 1024 * 1024
 MAX_BYTES = 10 * 1024 * BYTES_PER_MB
 
@@ -53,8 +56,8 @@ def _dotted_extension(name: object) -> object:
 FormatName = Annotated[str, BeforeValidator(_plain_format), AfterValidator(_is_known_format)]
 Extension = Annotated[str, BeforeValidator(_dotted_extension), Field(pattern=r"^(\.[a-z0-9_+-]{1,20}){1,3}$")]
 ModelId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f]+$")]
-Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
-MaxTokens = Annotated[int, Field(ge=1, le=32000)]
+Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)]
+MaxTokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 

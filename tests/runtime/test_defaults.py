@@ -96,7 +96,12 @@ def test_a_malformed_variable_is_named_in_one_line(name: str, value: str) -> Non
 def test_a_malformed_variable_stops_the_start(name: str, value: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(MANAGE), "check"],
-        env={**os.environ, "API_V2_DATA_DIR": str(tmp_path), name: value},
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "apiv2project.settings",
+            "API_V2_DATA_DIR": str(tmp_path),
+            name: value,
+        },
         capture_output=True,
         text=True,
         timeout=60,
