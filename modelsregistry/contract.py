@@ -1,4 +1,4 @@
-"""The whole vocabulary between the service and a model: a request, a result, and the driver that turns one into the other.
+"""The whole vocabulary between the service and a model: a request, a result, the driver that makes one of the other.
 
 Everything here is plain data. A driver reads what its dialect can carry and ignores nothing in silence: what it must
 leave out (a temperature that the model refuses, an image that it cannot see) it names in `GenerationResult.dropped`.
@@ -21,7 +21,7 @@ class PageImage:
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """One page of the document as a model gets it: `number` as a person counts (1 …), text as Markdown, maybe a picture."""
+    """A page as a model gets it: `number` as a person counts (1 …), `text` as Markdown, maybe a picture."""
 
     number: int
     text: str
@@ -70,8 +70,8 @@ class GenerationResult:
     """What a model answered.
 
     `finish_reason` is `stop`, `length`, `content_filter` or `refusal`. `passages` is what the answer rests on, for
-    drivers that know it; None for the others, and then the pipeline looks for evidence itself. `dropped` names request fields that
-    the model does not take. `details` goes into the answer's `processing_metadata`.
+    drivers that know it; None for the others, and then the pipeline looks for evidence itself. `dropped` names request
+    fields that the model does not take. `details` goes into the answer's `processing_metadata`.
     """
 
     text: str
@@ -127,7 +127,9 @@ class Driver(Protocol):
 
     def __init__(self, endpoint: Endpoint) -> None: ...
 
-    def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult: ...
+    def generate(
+        self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text
+    ) -> GenerationResult: ...
 
 
 @runtime_checkable

@@ -1,0 +1,1 @@
+"""One file is one dialect; `modelsregistry.discovery` finds them."""

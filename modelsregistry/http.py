@@ -1,0 +1,191 @@
+"""HTTP to providers, whatever their dialect: one client a process, total deadlines, size caps, errors that can be told.
+
+No redirect is followed, no proxy or credential is taken from the environment, no compressed answer is unpacked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+
+from modelsregistry import deadline
+from modelsregistry.errors import ModelError, ModelMisconfigured, ModelOverloaded, ModelTimeout
+from modelsregistry.refusals import Complaint, refusal
+
+logger = logging.getLogger(__name__)
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
+MAX_COMPLAINT_BYTES = 64 * 1024
+_CONNECT_TIMEOUT = 10.0
+_HEADERS = {"User-Agent": "api-v2", "Accept-Encoding": "identity"}
+
+# Keyed by process: a forked child must neither use nor close its parent's connections.
+_clients: dict[int, httpx.Client] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a provider. `stall_timeout` is the longest silence, in seconds; `deadline` is `time.monotonic()`.
+
+    `words` finds the codes and the message of an error in a decoded body, as this dialect writes it.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    deadline: float
+    stall_timeout: float
+    words: Callable[[Any], str]
+    body: Mapping[str, Any] | None = None
+
+
+class Answer:
+    """A provider's answer under 200, to be read once: by `lines`, as it comes, or whole by `json`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    @property
+    def media_type(self) -> str:
+        """The media type without its parameters, in lower case."""
+        return str(self._response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+    def lines(self) -> Iterator[str]:
+        """The lines without their ends, as they arrive. Raises `ModelError`, also when one is too long."""
+        rest = bytearray()
+        for chunk in _bounded_bytes(self._response, MAX_ANSWER_BYTES):
+            scanned = len(rest)
+            rest += chunk
+            if b"\n" in chunk:
+                *whole, last = bytes(rest).split(b"\n")
+                yield from (line.rstrip(b"\r").decode("utf-8", "replace") for line in whole)
+                rest = bytearray(last)
+            elif scanned > MAX_LINE_BYTES:
+                raise answer_too_large()
+        if rest:
+            yield bytes(rest).rstrip(b"\r").decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The whole body, decoded. Raises `ModelError` when it is not JSON."""
+        try:
+            return json.loads(b"".join(_bounded_bytes(self._response, MAX_ANSWER_BYTES)))
+        except (ValueError, RecursionError) as error:
+            raise broken_answer() from error
+
+
+@contextlib.contextmanager
+def answering(call: Call) -> Iterator[Answer]:
+    """Send the call and hand over a successful answer. At the end of the block the connection is closed, or kept for
+    the next call when the answer was read to its end. Every httpx error becomes a `ModelError`, in the block too."""
+    content = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
+    headers = {**_HEADERS, **call.headers, **({} if content is None else {"Content-Type": "application/json"})}
+    timeout = httpx.Timeout(call.stall_timeout, connect=min(_CONNECT_TIMEOUT, call.stall_timeout))
+    with deadline.until(call.deadline), _told_as_model_errors():
+        request = client().build_request(call.method, call.url, content=content, headers=headers, timeout=timeout)
+        response = client().send(request, stream=True)
+        with contextlib.closing(response):
+            if response.status_code != 200:
+                raise _refusal(response, call)
+            _require_readable(response)
+            yield Answer(response)
+
+
+def client() -> httpx.Client:
+    """The client of this process."""
+    found = _clients.get(os.getpid())
+    return found or _clients.setdefault(os.getpid(), _new_client())
+
+
+def broken_answer() -> ModelError:
+    """The provider said something that its own dialect does not allow."""
+    return ModelOverloaded("The model's provider sent an answer that cannot be understood.", "answer_broken")
+
+
+def answer_too_large() -> ModelError:
+    """The provider would not stop."""
+    return ModelOverloaded("The model's provider sent more than an answer can be.", "answer_too_large")
+
+
+def truncated_answer() -> ModelError:
+    """The answer stopped before its end mark."""
+    return ModelOverloaded("The model's answer broke off before its end.", "answer_truncated")
+
+
+def _new_client() -> httpx.Client:
+    transport = httpx.HTTPTransport(trust_env=False)
+    # httpx has no parameter for httpcore's network backend, which is where a total deadline can be kept.
+    transport._pool = httpcore.ConnectionPool(
+        ssl_context=httpx.create_ssl_context(trust_env=False),
+        max_connections=100,
+        max_keepalive_connections=20,
+        keepalive_expiry=30.0,
+        network_backend=deadline.DeadlineBackend(),
+    )
+    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+
+
+@contextlib.contextmanager
+def _told_as_model_errors() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        if deadline.expired():
+            raise ModelTimeout("The model did not answer in time.", "model_timeout") from error
+        if isinstance(error, httpx.ConnectTimeout):
+            raise _unreachable() from error
+        raise ModelOverloaded("The model's provider stopped answering.", "model_stalled") from error
+    except httpx.ConnectError as error:
+        raise _unreachable() from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise ModelMisconfigured("The provider's address or credential is malformed.", "provider_malformed") from error
+    except httpx.HTTPError as error:
+        raise ModelOverloaded("The connection to the model's provider broke.", "connection_broken") from error
+
+
+def _unreachable() -> ModelError:
+    return ModelOverloaded("The model's provider cannot be reached.", "provider_unreachable")
+
+
+def _refusal(response: httpx.Response, call: Call) -> ModelError:
+    words = ""
+    with contextlib.suppress(ValueError, RecursionError, ModelError, httpx.HTTPError):
+        words = call.words(json.loads(b"".join(_bounded_bytes(response, MAX_COMPLAINT_BYTES))))
+    error = refusal(Complaint(response.status_code, words, response.headers))
+    logger.warning(
+        "provider refused a request",
+        extra={
+            "status": response.status_code,
+            "code": error.code,
+            "provider_request_id": response.headers.get("x-request-id", ""),
+        },
+    )
+    return error
+
+
+def _require_readable(response: httpx.Response) -> None:
+    if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise broken_answer()
+    if "html" in response.headers.get("content-type", "").lower():
+        raise ModelMisconfigured(
+            "The provider's address answers with a web page. An administrator has to correct it.", "not_a_model_server"
+        )
+
+
+def _bounded_bytes(response: httpx.Response, limit: int) -> Iterator[bytes]:
+    received = 0
+    for chunk in response.iter_raw():
+        received += len(chunk)
+        if received > limit:
+            raise answer_too_large()
+        if deadline.expired():
+            raise ModelTimeout("The model did not answer in time.", "model_timeout")
+        yield chunk

@@ -1,0 +1,122 @@
+"""Where models are served and which of them this service offers."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from modelsregistry import secrets
+from modelsregistry.contract import Driver, Endpoint
+from modelsregistry.discovery import driver_class, kind_choices
+from modelsregistry.errors import ModelError
+
+
+class Provider(models.Model):
+    """An endpoint that serves models, with what is needed to use it.
+
+    `secret_encrypted` is written and read through `secret`. A provider `from_environment` takes its address and
+    secret from variables at every start; when these vanish it is switched off, and `disabled_reason` says so.
+    `options` holds what its dialect alone understands.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=40, choices=kind_choices, help_text=_("The dialect that it speaks."))
+    base_url = models.CharField(
+        max_length=500, blank=True, help_text=_("As its documentation gives it, such as https://api.openai.com/v1.")
+    )
+    secret_encrypted = models.TextField(blank=True, editable=False)
+    options = models.JSONField(default=dict, blank=True, help_text=_("Settings of the dialect, by name."))
+    enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=300, blank=True, editable=False)
+    timeout = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(1.0)], help_text=_("Seconds that one answer may take.")
+    )
+    stall_timeout = models.FloatField(
+        default=120.0,
+        validators=[MinValueValidator(1.0)],
+        help_text=_("Seconds of silence after which an answer counts as stalled."),
+    )
+    from_environment = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("provider")
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Raises `ValidationError` when the dialect's driver would not take this endpoint."""
+        try:
+            self.driver(model="any")
+        except ModelError as error:
+            raise ValidationError(error.detail, code=error.code) from error
+
+    @property
+    def secret(self) -> str:
+        """The credential in clear. Raises `ModelMisconfigured` when it cannot be decrypted."""
+        return secrets.decrypt(self.secret_encrypted)
+
+    @secret.setter
+    def secret(self, value: str) -> None:
+        self.secret_encrypted = secrets.encrypt(value)
+
+    def driver(self, model: str, *, vision: bool = False) -> Driver:
+        """A driver for the model with this upstream id. Raises `ModelMisconfigured`."""
+        endpoint = Endpoint(
+            model=model,
+            base_url=self.base_url,
+            secret=self.secret,
+            vision=vision,
+            stall_timeout=self.stall_timeout,
+            options=self.options,
+        )
+        return driver_class(self.kind)(endpoint)
+
+
+class RegisteredModel(models.Model):
+    """A model that clients may name, by `public_id`; its provider knows it as `upstream_id`.
+
+    `temperature`, `max_tokens` and `timeout` (seconds) hold where a request does not say otherwise. `enabled` is the
+    administrator's switch; `available` and `reason` are what the service found out.
+    """
+
+    public_id = models.CharField(max_length=200, unique=True, help_text=_("What clients call it."))
+    name = models.CharField(max_length=200)
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="models")
+    upstream_id = models.CharField(max_length=200, help_text=_("What its provider calls it."))
+    description = models.TextField(blank=True)
+    vision = models.BooleanField(default=False, help_text=_("Whether it sees pictures of pages."))
+    context_length = models.PositiveIntegerField(null=True, blank=True, help_text=_("Tokens it can read and write."))
+    max_output_tokens = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text=_("Tokens it can write at most.")
+    )
+    temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
+    max_tokens = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    timeout = models.FloatField(null=True, blank=True, validators=[MinValueValidator(1.0)])
+    refuses_temperature = models.BooleanField(
+        default=False, help_text=_("Whether it rejects requests that set a temperature.")
+    )
+    enabled = models.BooleanField(default=True)
+    available = models.BooleanField(default=True, editable=False)
+    reason = models.CharField(max_length=300, blank=True, editable=False)
+    from_environment = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("model")
+        ordering = ("provider_id", "public_id")
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def answer_timeout(self) -> float | None:
+        """Seconds that one answer may take: the model's own or its provider's; None where neither has a say."""
+        return self.provider.timeout if self.timeout is None else self.timeout
