@@ -1,0 +1,48 @@
+# `make run` starts the service, `make test` tests it; both set up what they need in .venv.
+# PORT, HOST and API_V2_DATA_DIR say where it runs: make run PORT=8080
+
+PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
+	$$found -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$found && break; done)
+RUN = .venv/bin/python
+
+.PHONY: help run test lint bench lock python service developer
+
+help:
+	@echo "make run    start the service and let it answer a sample document"
+	@echo "make test   run the tests"
+	@echo "make lint   style, types, walls between rooms, migrations, deployment checks"
+	@echo "make bench  measure speed and memory"
+	@echo "make lock   pin the requirements anew"
+
+run: service
+	@exec $(RUN) manage.py serve --demo
+
+test: developer
+	@exec $(RUN) -m pytest
+
+lint: developer
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+	$(RUN) manage.py makemigrations --check --dry-run
+	data=$$(mktemp -d) && API_V2_DATA_DIR=$$data API_V2_HTTPS=true ALLOWED_HOSTS=api.example.org \
+		$(RUN) manage.py check --deploy --fail-level WARNING; code=$$?; rm -r $$data; exit $$code
+
+bench: developer
+	@exec $(RUN) -m benchmarks
+
+lock: developer
+	for layer in base ocr postgres dev; do \
+		$(RUN) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header requirements/$$layer.in -o requirements/$$layer.txt || exit 1; \
+	done
+
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Set PYTHON to its path." >&2; exit 1; }
+
+service: python
+	@$(PYTHON) requirements/install.py base ocr
+
+developer: python
+	@$(PYTHON) requirements/install.py base ocr dev
