@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dj_database_url
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from apiv2project import environment
@@ -30,6 +31,7 @@ LOGGING = logging_configuration(ENV)
 LOGGING_CONFIG = "logging.config.dictConfig"
 
 INSTALLED_APPS = [
+    "django_q",  # before processing, whose admin takes its pages away
     "processing",
     "modelsregistry",
     "unfold",
@@ -45,7 +47,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "django_q",
 ]
 
 MIDDLEWARE = [
@@ -189,6 +190,9 @@ UNFOLD = {
     "SITE_HEADER": "API v2",
     "SITE_SUBHEADER": _("Document processing"),
     "SITE_SYMBOL": "description",
+    "SITE_URL": "/api/v2/docs",
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [],
+    "STYLES": [lambda _request: static("processing/admin.css")],
+    "DASHBOARD_CALLBACK": "processing.admin.dashboard.add_cards",
+    "SIDEBAR": {"show_search": False, "navigation": "processing.admin.navigation.sidebar"},
 }

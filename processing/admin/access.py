@@ -1,0 +1,183 @@
+"""API keys: given out once, watched, and revoked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import ForeignKey, Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+from django.utils.translation import ngettext
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from processing.access import keys
+from processing.access.models import ApiKey
+from processing.admin import rendering
+from processing.admin.base import Page
+
+SCOPES = [(keys.ADMIN_SCOPE, __("admin: may use the administrator's routes, as far as its user may"))]
+
+
+class NewKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """What is asked before a key is made."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=SCOPES,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=__("Without a scope, a key submits documents and reads its owner's tasks."),
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("user", "name", "scopes", "expires_at")
+
+    def clean_expires_at(self) -> datetime | None:
+        """Raises `ValidationError` for a key that would never work."""
+        moment: datetime | None = self.cleaned_data["expires_at"]
+        if moment is not None and moment <= timezone.now():
+            raise forms.ValidationError(_("This moment has passed."), code="expired")
+        return moment
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Whether a key opens anything."""
+
+    title = __("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("active", __("active")), ("revoked", __("revoked")), ("expired", __("expired"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        expired = Q(expires_at__lte=Now())
+        match self.value():
+            case "active":
+                return queryset.filter(user__is_active=True, revoked_at=None).exclude(expired)
+            case "revoked":
+                return queryset.filter(revoked_at__isnull=False)
+            case "expired":
+                return queryset.filter(expired)
+        return queryset
+
+
+@admin.register(ApiKey)
+class ApiKeyPage(Page):
+    """A key is made and revoked, never changed; a revoked one stays, so that its tasks can be told by it."""
+
+    list_display = ("prefix_shown", "label", "user", "state", "scope_words", "created_at", "last_used_at", "expires_at")
+    list_filter = (StateFilter, "created_at", "last_used_at")
+    list_select_related = ("user",)
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ("prefix", "name", "user__username")
+    search_help_text = __("First characters, name or user")
+    ordering = ("-created_at",)
+    actions = ("revoke",)
+    form = NewKeyForm
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": ("user", "name", "scopes", "expires_at"),
+                "description": __("The key is shown once, after saving. Only what recognises it is kept."),
+            },
+        ),
+    )
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("prefix_shown", "label", "user", "state", "scope_words"),
+                "description": __(
+                    "A key is not changed after it is made: revoke it from the list, and make another. "
+                    "The key itself is kept nowhere."
+                ),
+            },
+        ),
+        (__("Times"), {"fields": ("created_at", "last_used_at", "expires_at", "revoked_at")}),
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("processing.change_apikey")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("user",) if _is_superuser(request) else ()
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        """A key acts as its user, so only a superuser makes keys for somebody else."""
+        if db_field.name == "user":
+            users = User.objects.filter(is_active=True)
+            kwargs["queryset"] = users if _is_superuser(request) else users.filter(username=request.user.get_username())
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Makes the key, and shows its secret in the one place where it is ever shown."""
+        asked = form.cleaned_data
+        key, secret = keys.mint(asked["user"], asked["name"], asked["scopes"])
+        if asked["expires_at"] is not None:
+            key.expires_at = asked["expires_at"]
+            key.save(update_fields=["expires_at"])
+        obj.pk = key.pk
+        obj.refresh_from_db()
+        messages.success(
+            request,
+            format_html(
+                '{}<br><code class="shown-code shown-secret">{}</code>',
+                _("Copy the new key now. It is kept nowhere and will not be shown again:"),
+                secret,
+            ),
+        )
+
+    @admin.action(description=__("Revoke the selected keys"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """From the next request on, these keys open nothing. There is no way back."""
+        revoked = 0
+        for key in queryset.filter(revoked_at=None):
+            if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()):
+                revoked += 1
+                self.log_change(request, key, "Revoked.")
+        messages.success(request, ngettext("%d key was revoked.", "%d keys were revoked.", revoked) % revoked)
+
+    @admin.display(description=__("key"))
+    def prefix_shown(self, key: ApiKey) -> SafeString:
+        return rendering.code(f"{key.prefix}…")
+
+    @admin.display(description=__("name"), ordering="name")
+    def label(self, key: ApiKey) -> SafeString:
+        return rendering.line(key.name)
+
+    @admin.display(description=__("state"))
+    def state(self, key: ApiKey) -> SafeString:
+        if key.revoked_at is not None:
+            return rendering.badge(_("revoked"), "danger")
+        if key.expires_at is not None and key.expires_at <= timezone.now():
+            return rendering.badge(_("expired"), "warning")
+        if not key.user.is_active:
+            return rendering.badge(_("user deactivated"), "warning")
+        return rendering.badge(_("active"), "success")
+
+    @admin.display(description=__("scopes"), empty_value="–")
+    def scope_words(self, key: ApiKey) -> str | None:
+        return ", ".join(str(scope) for scope in key.scopes) or None
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser

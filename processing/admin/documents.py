@@ -1,0 +1,111 @@
+"""Stored documents: whose they are, what they are and how long they stay."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from processing.admin import rendering
+from processing.admin.base import LongList, ReadOnlyPage
+from processing.documents import registry
+from processing.documents.models import StoredDocument
+
+
+class FormatFilter(admin.SimpleListFilter):
+    """The formats that the service knows."""
+
+    title = __("format")
+    parameter_name = "format"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(name, name) for name in registry.all_formats()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StoredDocument]) -> QuerySet[StoredDocument]:
+        return queryset.filter(format=self.value()) if self.value() else queryset
+
+
+@admin.register(StoredDocument)
+class DocumentPage(ReadOnlyPage, LongList):
+    """A file that was uploaded."""
+
+    list_display = ("name", "owner", "format", "page_count", "readable_size", "created_at", "expires_at")
+    list_filter = (FormatFilter, "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("filename", "owner__username", "sha256")
+    search_help_text = __("Document id, file name, owner or SHA-256")
+    ordering = ("-created_at",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("name", "owner", "document_id", "asked_of"),
+                "description": __("Written by the service alone: there is nothing to edit on this page."),
+            },
+        ),
+        (__("Content"), {"fields": ("format", "media_type", "page_count", "exact_size", "checksum")}),
+        (
+            __("Storage"),
+            {
+                "fields": ("stored_as", "created_at", "expires_at"),
+                "description": __(
+                    "The bytes of one owner are stored once, under their checksum, whatever names they came with."
+                ),
+            },
+        ),
+    )
+    readonly_fields = (
+        *("name", "owner", "document_id", "asked_of", "format", "media_type", "page_count", "exact_size"),
+        *("checksum", "stored_as", "created_at", "expires_at"),
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[StoredDocument], search_term: str
+    ) -> tuple[QuerySet[StoredDocument], bool]:
+        """An id is looked up by its index; anything else is searched for."""
+        try:
+            return queryset.filter(id=uuid.UUID(search_term.strip())), False
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description=__("file"))
+    def name(self, document: StoredDocument) -> SafeString:
+        return rendering.line(document.filename)
+
+    @admin.display(description=__("id"))
+    def document_id(self, document: StoredDocument) -> SafeString:
+        return rendering.code(str(document.id))
+
+    @admin.display(description=__("tasks"))
+    def asked_of(self, document: StoredDocument) -> SafeString:
+        url = reverse("admin:processing_task_changelist", query={"document__id__exact": document.id})
+        return format_html('<a class="text-link" href="{}">{}</a>', url, _("What was asked of this document"))
+
+    @admin.display(description=__("pages"), empty_value="–")
+    def page_count(self, document: StoredDocument) -> int | None:
+        return document.pages
+
+    @admin.display(description=__("size"))
+    def readable_size(self, document: StoredDocument) -> str:
+        return filesizeformat(document.size)
+
+    @admin.display(description=__("size"))
+    def exact_size(self, document: StoredDocument) -> str:
+        return _("%(bytes)d bytes") % {"bytes": document.size}
+
+    @admin.display(description=__("SHA-256"))
+    def checksum(self, document: StoredDocument) -> SafeString:
+        return rendering.code(document.sha256)
+
+    @admin.display(description=__("path in the storage"))
+    def stored_as(self, document: StoredDocument) -> SafeString:
+        return rendering.code(document.path)

@@ -1,0 +1,63 @@
+"""The sidebar: what is looked at daily first, what is set up once last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+
+def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
+    """django-unfold's navigation, in its own shape; icons are names of Material Symbols."""
+    return [
+        {
+            "items": [
+                {"title": _("Overview"), "icon": "dashboard", "link": reverse("admin:index")},
+                _list(_("Tasks"), "assignment", "processing.task"),
+                _list(_("Documents"), "description", "processing.storeddocument"),
+            ],
+        },
+        {
+            "title": _("Models"),
+            "separator": True,
+            "items": [
+                _list(_("Models"), "neurology", "modelsregistry.registeredmodel"),
+                _list(_("Providers"), "hub", "modelsregistry.provider"),
+            ],
+        },
+        {
+            "title": _("Access"),
+            "separator": True,
+            "items": [
+                _list(_("API keys"), "key", "processing.apikey"),
+                _list(_("Users"), "person", "auth.user"),
+                _list(_("Groups"), "group", "auth.group"),
+            ],
+        },
+        {
+            "title": _("Operation"),
+            "separator": True,
+            "items": [
+                _list(_("Worker hosts"), "dns", "processing.workerhost"),
+                _list(_("Configuration history"), "history", "processing.configurationrevision"),
+            ],
+        },
+    ]
+
+
+def _list(title: str, icon: str, label: str) -> dict[str, Any]:
+    """The entry for a model's list; `label` is its app's and its own name."""
+    link = reverse(f"admin:{label.replace('.', '_')}_changelist")
+    return {"title": title, "icon": icon, "link": link, "permission": _may_view(label)}
+
+
+def _may_view(label: str) -> Callable[[HttpRequest], bool]:
+    app, name = label.split(".")
+
+    def is_allowed(request: HttpRequest) -> bool:
+        return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+
+    return is_allowed
