@@ -22,3 +22,4 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     # In memory, SQLite's default for tests, threads fail with "table is locked" where in a file they wait.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(DIRECTORY, "test.sqlite3")}  # noqa: F405, PTH118
+STATIC_ROOT.mkdir(exist_ok=True)  # noqa: F405

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.http import JsonResponse
@@ -99,13 +100,18 @@ class StatusViewSet(ViewSet):
 
 def own_row(request: Request, pk: str) -> dict[str, Any]:
     """The columns of the caller's task. Raises `NotFound`, for a stranger's too."""
-    try:
-        rows = list(Task.objects.filter(id=pk, owner_id=request.user.pk).values(*COLUMNS)[:1])
-    except (ValueError, TypeError):
-        rows = []
+    rows = list(Task.objects.filter(id=identifier(pk), owner_id=request.user.pk).values(*COLUMNS)[:1])
     if not rows:
         raise NotFound("There is no such task.", "task_not_found")
     return dict(rows[0])
+
+
+def identifier(pk: str) -> uuid.UUID:
+    """The task's id out of its path. Raises `NotFound` for what cannot be one."""
+    try:
+        return uuid.UUID(pk)
+    except ValueError:
+        raise NotFound("There is no such task.", "task_not_found") from None
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import Any
 
 from django.db.models import QuerySet
@@ -19,7 +18,6 @@ from rest_framework.viewsets import GenericViewSet
 from processing.api import status as status_resource
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
-from processing.errors import NotFound
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 
@@ -109,9 +107,6 @@ class TaskViewSet(GenericViewSet[Task]):
     )
     def destroy(self, request: Request, pk: str) -> Response:
         """Stop it: work that has begun ends within two seconds."""
-        try:
-            task_id = uuid.UUID(pk)
-        except ValueError:
-            raise NotFound("There is no such task.", "task_not_found") from None
+        task_id = status_resource.identifier(pk)
         lifecycle.cancel(caller(request).pk, task_id)
         return Response({"message": "The task is cancelled.", "task_id": str(task_id), "timestamp": time.time()})

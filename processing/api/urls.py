@@ -9,7 +9,16 @@ from rest_framework.routers import SimpleRouter
 
 from processing.api import admin_config, admin_models, config, health, models, process, status, tasks, upload, version
 
-v2 = SimpleRouter(trailing_slash="/?")  # type: ignore[arg-type]  # a pattern, as DRF's routers take it
+
+class Router(SimpleRouter):
+    """Routes that end with a slash or without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trailing_slash = "/?"  # a pattern: DRF's own argument knows only one or the other
+
+
+v2 = Router()
 v2.register("process", process.ProcessViewSet, "process")
 v2.register("status", status.StatusViewSet, "status")
 v2.register("tasks", tasks.TaskViewSet, "tasks")
@@ -18,7 +27,7 @@ v2.register("models", models.ModelViewSet, "models")
 v2.register("health", health.HealthViewSet, "health")
 v2.register("config", config.ConfigViewSet, "config")
 
-site = SimpleRouter(trailing_slash="/?")  # type: ignore[arg-type]
+site = Router()
 site.register("api/version", version.VersionViewSet, "version")
 site.register("api/v1/models", admin_models.RegisteredModelViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
