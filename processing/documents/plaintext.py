@@ -21,6 +21,11 @@ BOMS = (
 FOREIGN = (b"%PDF-", b"PK\x03\x04", b"{\\rtf", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x7fELF", b"\xd0\xcf\x11\xe0")
 WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 TOLERATED_CONTROLS = 0.02
+CODE_PAGES = [
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
+    *("cp932", "euc_jp", "gb18030", "big5", "euc_kr"),
+]
+SHORT, MOSTLY_ASCII, NEARLY = 200, 0.3, 0.05
 
 
 def looks_like_text(head: bytes) -> bool:
@@ -91,11 +96,16 @@ def encoding_of(sample: bytes) -> str:
 
 
 def _detected(sample: bytes) -> str:
+    """The old encoding that fits best; Western European where it fits about as well, being the most common."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample).best()
-    if best is None or (len(sample) < 200 and best.encoding.startswith("cp125")):
-        return "cp1252"  # Too little to tell the code pages apart: the most common one.
+    matches = from_bytes(sample, cp_isolation=CODE_PAGES)
+    best, western = matches.best(), next((each for each in matches if each.encoding == "cp1252"), None)
+    foreign = sum(byte > 0x7F for byte in sample)
+    if best is None or (foreign < MOSTLY_ASCII * len(sample) and len(sample) < SHORT):
+        return "cp1252"
+    if western is not None and western.chaos - western.coherence <= best.chaos - best.coherence + NEARLY:
+        return "cp1252"
     return best.encoding
 
 

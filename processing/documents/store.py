@@ -46,7 +46,7 @@ def keep(  # noqa: PLR0913 - a row has so many columns
         defaults={"format": format.name, "media_type": format.media_type, "size": size, "path": path, "pages": pages},
     )
     if not default_storage.exists(path):  # The last row that shared the bytes was erased meanwhile.
-        _save(path, file)
+        _save(path, File(file.file))  # Not the temporary file's path, from which it was moved.
     return document
 
 
@@ -106,7 +106,8 @@ def display_name(name: str) -> str:
         return UNNAMED
     if len(kept) <= MAX_NAME:
         return kept
-    extension = PurePosixPath(kept).suffix[:MAX_EXTENSION]
+    suffix = PurePosixPath(kept).suffix
+    extension = suffix if len(suffix) <= MAX_EXTENSION else ""
     return kept[: MAX_NAME - len(extension)].rstrip() + extension
 
 

@@ -9,9 +9,13 @@ import ctypes
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from processing.documents.contract import Contents, Inspection, Page
+
+TARGET = Path(tempfile.gettempdir()) / "written-by-a-document"
 
 
 def hang() -> Iterator[Page]:
@@ -67,11 +71,10 @@ def raise_something() -> Iterator[Page]:
 
 def write_a_file() -> Iterator[Page]:
     try:
-        with open("/tmp/written-by-a-document", "wb") as file:
-            file.write(b"x" * 4096)
+        TARGET.write_bytes(b"x" * 4096)
     except OSError as error:
         yield Page(1, f"refused {error.errno}", "text")
-    os.unlink("/tmp/written-by-a-document")
+    TARGET.unlink(missing_ok=True)
 
 
 def count_backwards() -> Iterator[Page]:
@@ -83,14 +86,13 @@ def tell() -> Iterator[Page]:
     """What the child can see: its environment, its open descriptors, its memory score."""
     yield Page(1, "\n".join(f"{key}={value}" for key, value in os.environ.items()), "text")
     kinds = []
-    for descriptor in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            kinds.append(os.readlink(f"/proc/self/fd/{descriptor}").split(":")[0])
+            kinds.append(str(descriptor.readlink()).split(":")[0])
         except OSError:
             continue  # the listing's own
     yield Page(2, "\n".join(kinds), "text")
-    with open("/proc/self/oom_score_adj") as score:
-        yield Page(3, score.read().strip(), "text")
+    yield Page(3, Path("/proc/self/oom_score_adj").read_text().strip(), "text")
 
 
 def start_a_child() -> Iterator[Page]:

@@ -22,7 +22,9 @@ FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY = 4, 5
 FPDF_PAGEOBJ_IMAGE = 3
 
 # PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
-SPLIT_WORD = re.compile(r"[\ufffe\x02\xad](?:\r?\n)?|(?<=[^\W\d_])-\r?\n(?=[a-zß-ÿ])")
+# Two patterns, of which each begins with what can be searched for quickly.
+MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad](?:\r?\n)?")
+HYPHEN = re.compile(r"-(?<=[^\W\d_]-)\r?\n(?=[a-zß-ÿ])")
 WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
 GARBAGE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
 GARBAGE_SHARE = 0.15
@@ -123,7 +125,7 @@ def _text(page: Any) -> str:
         text: str = textpage.get_text_range()
     finally:
         textpage.close()
-    text = SPLIT_WORD.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
     return WITHOUT_MEANING.sub("", text).strip()
 
 

@@ -1,0 +1,88 @@
+"""What every format promises, asked of every member of the registry."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from processing.documents import checks, registry
+from processing.documents.contract import ReadOptions
+from processing.documents.sandbox import Sandbox
+from processing.errors import DocumentFailed, InvalidInput
+from tests.documents import samples
+
+SAMPLES = samples.one_of_each()
+NAMES = sorted(registry.all_formats())
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+def deadline() -> float:
+    return time.monotonic() + 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_works(sandbox: Sandbox, name: str) -> None:
+    kind = registry.named(name)
+    with sandbox.reading(io.BytesIO(SAMPLES[name]), kind, ReadOptions(ocr=False), deadline=deadline()) as reading:
+        pages = list(reading)
+    assert [page.number for page in pages] == list(range(1, len(pages) + 1))
+    assert reading.page_count == len(pages) >= 1
+    assert sandbox.inspect(io.BytesIO(SAMPLES[name]), kind, deadline=deadline()).pages == len(pages)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_knows_its_own_and_no_other(name: str) -> None:
+    texts = {"txt", "md"}
+    for other, content in SAMPLES.items():
+        own = other == name or {other, name} <= texts
+        assert registry.named(name).matches(content[:8192]) == own, other
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_reads_only_the_pages_that_are_asked_for(sandbox: Sandbox, name: str) -> None:
+    options = ReadOptions(ocr=False, only=frozenset({2}))
+    with sandbox.reading(io.BytesIO(SAMPLES[name]), registry.named(name), options, deadline=deadline()) as reading:
+        assert {page.number for page in reading} <= {2}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("txt", "md")])
+def test_a_damaged_file_is_refused_with_a_code(sandbox: Sandbox, name: str) -> None:
+    content = SAMPLES[name]
+    for broken in (content[: len(content) // 3], content[:20] + b"\xff" * 200):
+        with pytest.raises((DocumentFailed, InvalidInput)) as caught:
+            sandbox.inspect(io.BytesIO(broken), registry.named(name), deadline=deadline())
+        assert caught.value.code in ("document_broken", "type_mismatch")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_has_the_shape_of_the_contract(name: str) -> None:
+    assert checks.faults(registry.named(name)) == []
+    assert checks.check_formats() == []
+
+
+def test_a_member_of_another_shape_is_named() -> None:
+    class Wrong:
+        name = "NO"
+        extensions = ["x"]
+
+    assert len(checks.faults(Wrong())) == 7  # type: ignore[arg-type]
+
+
+def test_looking_at_formats_imports_no_parser() -> None:
+    code = (
+        "import sys; from processing.documents import registry; registry.all_formats();"
+        "print([m for m in ('pypdfium2', 'docx', 'lxml', 'PIL', 'rapidocr', 'numpy', 'django') if m in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"

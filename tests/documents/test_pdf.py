@@ -1,0 +1,135 @@
+"""PDFs are read by their text, and by their picture where the text tells too little."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+from processing.documents import ocr
+from processing.documents.contract import Page, ReadOptions, UnreadableDocument
+from processing.documents.formats import pdf as module
+from processing.documents.formats.pdf import FORMAT
+from processing.documents.limits import Limits
+from tests.documents import samples
+
+
+def read(content: bytes, **options: object) -> list[Page]:
+    return list(FORMAT.read(io.BytesIO(content), ReadOptions(**options), Limits()).pages)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The sizes of the pictures that were looked at for text."""
+    sizes: list[tuple[int, int]] = []
+
+    def recognise(image: object) -> str:
+        sizes.append(image.size)  # type: ignore[attr-defined]
+        return "recognised"
+
+    monkeypatch.setattr(ocr, "recognise", recognise)
+    return sizes
+
+
+def test_it_works() -> None:
+    pages = read(samples.pdf(["first page", "second page\nof two lines"]))
+    assert [(page.number, page.text, page.method) for page in pages] == [
+        (1, "first page", "text"),
+        (2, "second page\nof two lines", "text"),
+    ]
+
+
+def test_a_page_comes_with_its_picture_if_wanted() -> None:
+    from PIL import Image
+
+    page = read(samples.pdf(["words"]), images=True, image_max_side=500)[0]
+    assert page.image is not None
+    assert page.image_type == "image/jpeg"
+    with Image.open(io.BytesIO(page.image)) as image:
+        assert (image.format, max(image.size)) == ("JPEG", 500)
+
+
+def test_a_scanned_page_is_recognised(seen: list[tuple[int, int]]) -> None:
+    page = read(samples.scanned_pdf("words in a picture"))[0]
+    assert (page.text, page.method) == ("recognised", "ocr")
+    assert len(seen) == 1
+
+
+def test_without_recognition_a_scanned_page_has_no_text(seen: list[tuple[int, int]]) -> None:
+    page = read(samples.scanned_pdf("words"), ocr=False)[0]
+    assert (page.text, page.method) == ("", "none")
+    assert seen == []
+
+
+def test_a_blank_page_is_not_looked_at(seen: list[tuple[int, int]]) -> None:
+    assert [page.method for page in read(samples.pdf(["", "a short line"]))] == ["none", "text"]
+    assert seen == []
+
+
+def test_a_text_layer_of_garbage_is_not_believed(seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_text", lambda page: "\ue000\ue001\ufffd" * 40 + "abc")
+    assert read(samples.pdf(["words"]))[0].method == "ocr"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("docu\ufffe\r\nment", "document"),
+        ("docu\x02ment", "document"),
+        ("so\xadft", "soft"),
+        ("infor-\r\nmation", "information"),
+        ("Jean-\r\nPaul", "Jean-\nPaul"),
+        ("1990-\r\n2000", "1990-\n2000"),
+        ("a\0b\ud800c", "abc"),
+        ("one\r\ntwo\rthree", "one\ntwo\nthree"),
+    ],
+)
+def test_lines_and_words_are_made_whole(raw: str, text: str) -> None:
+    class TextPage:
+        def get_text_range(self) -> str:
+            return raw
+
+        def close(self) -> None: ...
+
+    class Sheet:
+        def get_textpage(self) -> TextPage:
+            return TextPage()
+
+    assert module._text(Sheet()) == text
+
+
+def test_an_encrypted_file_is_refused() -> None:
+    with pytest.raises(UnreadableDocument) as caught:
+        FORMAT.inspect(io.BytesIO(samples.pdf(["secret"], password="p")), Limits())
+    assert caught.value.code == "document_encrypted"
+
+
+def test_too_many_pages_are_refused() -> None:
+    with pytest.raises(UnreadableDocument) as caught:
+        FORMAT.inspect(io.BytesIO(samples.pdf(["a", "b", "c"])), Limits(pdf_pages=2))
+    assert caught.value.code == "document_too_complex"
+
+
+def test_a_page_of_enormous_size_is_rendered_small() -> None:
+    from reportlab.pdfgen import canvas
+
+    buffer = io.BytesIO()
+    sheet = canvas.Canvas(buffer, pagesize=(200_000, 100))
+    sheet.drawString(10, 10, "words on a ribbon that is very long indeed")
+    sheet.save()
+    started = time.monotonic()
+    page = read(buffer.getvalue(), images=True, ocr=False)[0]
+    assert page.image is not None
+    assert time.monotonic() - started < 60
+
+
+def test_what_is_written_in_a_form_is_read() -> None:
+    from reportlab.pdfgen import canvas
+
+    buffer = io.BytesIO()
+    sheet = canvas.Canvas(buffer)
+    sheet.drawString(72, 750, "Name:")
+    sheet.acroForm.textfield(name="name", value="Ada Lovelace", x=120, y=740, width=200, height=20)
+    sheet.save()
+    assert "Ada Lovelace" in read(buffer.getvalue())[0].text

@@ -1,0 +1,108 @@
+"""Pictures of every mode come out as plain RGB, and their words in reading order."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import math
+
+import pytest
+from PIL import Image
+
+from processing.documents import ocr, pictures
+from processing.documents.contract import ReadOptions, UnreadableDocument
+from processing.documents.limits import Limits
+from processing.documents.ocr import Line
+from tests.documents import samples
+
+needs_ocr = pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="text recognition is not installed")
+
+
+def decoded(content: bytes, kind: str) -> Image.Image:
+    page = next(pictures.read(io.BytesIO(content), kind, ReadOptions(images=True, ocr=False), Limits()).pages)
+    assert page.image is not None
+    return Image.open(io.BytesIO(page.image))
+
+
+@needs_ocr
+def test_it_works() -> None:
+    content = samples.encoded(samples.picture("Invoice 2041\nTotal   42.50"), "PNG")
+    page = next(pictures.read(io.BytesIO(content), "PNG", ReadOptions(), Limits()).pages)
+    assert page.method == "ocr"
+    assert "2041" in page.text.splitlines()[0]
+    assert "Total" in page.text.splitlines()[1]
+    assert "42.50" in page.text.splitlines()[1]
+
+
+@needs_ocr
+def test_a_picture_without_words_has_no_text() -> None:
+    content = samples.encoded(Image.new("RGB", (300, 300), "navy"), "PNG")
+    page = next(pictures.read(io.BytesIO(content), "PNG", ReadOptions(), Limits()).pages)
+    assert (page.text, page.method) == ("", "none")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    image = Image.new("L", (40, 40), 255).convert("RGB" if mode == "P" else "L")
+    image = Image.new("I;16", (40, 40), 65535) if mode == "I;16" else image.convert(mode)
+    result = decoded(samples.encoded(image, "PNG"), "PNG")
+    assert result.mode == "RGB"
+    assert result.getpixel((20, 20)) == (255, 255, 255)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    result = decoded(samples.encoded(Image.new("CMYK", (40, 40), (0, 0, 0, 0)), "JPEG"), "JPEG")
+    assert result.mode == "RGB"
+
+
+def test_a_photograph_stands_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = samples.encoded(Image.new("RGB", (80, 40)), "JPEG", exif=exif)
+    assert decoded(content, "JPEG").size == (40, 80)
+
+
+@pytest.mark.parametrize(("ink", "ground"), [((0, 0, 0, 255), 255), ((255, 255, 255, 255), 32)])
+def test_transparency_is_laid_on_what_the_ink_stands_out_from(ink: tuple[int, ...], ground: int) -> None:
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    image.paste(ink, (0, 0, 10, 10))
+    pixel = decoded(samples.encoded(image, "PNG"), "PNG").getpixel((30, 30))
+    assert all(abs(value - ground) < 10 for value in pixel)  # type: ignore[union-attr]
+
+
+def test_of_an_animation_the_first_frame_is_read() -> None:
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("white", "black")]
+    content = samples.encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decoded(content, "GIF").getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_no_side_is_longer_than_asked() -> None:
+    content = samples.encoded(Image.new("RGB", (3000, 300)), "PNG")
+    options = ReadOptions(images=True, ocr=False, image_max_side=600)
+    page = next(pictures.read(io.BytesIO(content), "PNG", options, Limits()).pages)
+    assert Image.open(io.BytesIO(page.image or b"")).size == (600, 60)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
+    content = samples.encoded(Image.new("1", (4000, 4000)), "PNG")
+    with pytest.raises(UnreadableDocument) as caught:
+        pictures.inspect(io.BytesIO(content), "PNG", Limits(pixels=1_000_000))
+    assert caught.value.code == "document_too_complex"
+
+
+def line(text: str, x: float, y: float, width: float = 100, slope: float = 0.0) -> Line:
+    return Line(text, x, y, width, 20, slope)
+
+
+def test_what_stands_side_by_side_shares_a_line() -> None:
+    assert ocr.rows([line("9.90", 400, 102), line("Total", 100, 98), line("Shop", 200, 10)]) == ["Shop", "Total  9.90"]
+
+
+def test_lines_of_a_page_askew_are_straightened() -> None:
+    angle = math.radians(4)
+    cells = [("Item", 100, 100), ("1.00", 700, 100), ("Total", 100, 130), ("2.00", 700, 130)]
+    turned = [
+        line(text, x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle), slope=angle)
+        for text, x, y in cells
+    ]
+    assert ocr.rows(turned) == ["Item  1.00", "Total  2.00"]
