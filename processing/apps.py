@@ -13,8 +13,11 @@ class ProcessingConfig(AppConfig):
 
     def ready(self) -> None:
         """Stop every command, server and worker whose environment is malformed, with a line that names the variable."""
+        from processing.documents import registry
         from processing.runtime.defaults import MalformedVariablesError, defaults
+        from processing.runtime.parameters import accept_formats
 
+        accept_formats(name for each in registry.all_formats().values() for name in (each.name, *each.extensions))
         try:
             defaults()
         except MalformedVariablesError as error:

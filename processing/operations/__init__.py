@@ -1,0 +1,1 @@
+"""Running the service: how it is, and later what is kept and brought back."""

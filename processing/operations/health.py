@@ -1,0 +1,172 @@
+"""Whether the service can do its work: every dependency really asked, within a second even if one hangs."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.functions import Now
+
+from modelsregistry import registry
+from processing.operations.probe import Probe
+from processing.queue.host import ALIVE_WITHIN
+from processing.queue.models import WorkerHost
+from processing.runtime import configuration
+from processing.runtime.capacity import MemoryUsage, effective_max_concurrent, memory_usage
+from processing.runtime.configuration import InForce
+from processing.runtime.parameters import Parameters
+from processing.tasks.models import Status, Task
+
+# All probes together may take this long, in seconds; the promise is an answer within one.
+PATIENCE = 0.7
+MEMORY_ALARM_PERCENT = 85.0
+
+HEALTHY = "healthy"
+DEGRADED = "degraded"
+UNHEALTHY = "unhealthy"
+DISABLED = "disabled"
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """`status` and each of `services` is `healthy`, `degraded` or `unhealthy`; `api_v2` may be `disabled`.
+
+    `details` has a sentence for each thing that is not healthy. `timestamp` is in Unix seconds. The two counts are
+    None while the database does not say.
+    """
+
+    status: str
+    version: str
+    timestamp: float
+    services: Mapping[str, str]
+    details: Mapping[str, str]
+    memory: MemoryUsage
+    active_tasks: int | None
+    queue_length: int | None
+    max_concurrent: int
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether a load balancer should send requests here."""
+        return self.status != UNHEALTHY
+
+
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    active: int
+    waiting: int
+    in_force: InForce
+
+
+def _ask_database() -> _Tasks:
+    # One COUNT for each index of the task table: a sum over both would read every row.
+    active = Task.objects.filter(status=Status.PROCESSING).count()
+    waiting = Task.objects.filter(status=Status.QUEUED).count()
+    return _Tasks(active, waiting, configuration.current())
+
+
+def _ask_workers() -> bool:
+    # By the database's clock, which is the one that the hosts' heartbeats are written by.
+    oldest = ExpressionWrapper(Now() - ALIVE_WITHIN, output_field=DateTimeField())
+    return WorkerHost.objects.filter(workers__gt=0, heartbeat_at__gt=oldest).exists()
+
+
+def _ask_storage() -> bool:
+    """Write, read and delete a few bytes where documents are kept."""
+    content = uuid.uuid4().hex.encode()
+    name = default_storage.save(f"health/{uuid.uuid4().hex}", ContentFile(content))
+    try:
+        with default_storage.open(name) as file:
+            return bool(file.read() == content)
+    finally:
+        default_storage.delete(name)
+
+
+def _ask_models() -> bool:
+    return any(entry.available for entry in registry.catalogue())
+
+
+_database = Probe("database", _ask_database, max_age=0.5)
+_workers = Probe("workers", _ask_workers, max_age=1.0)
+_storage = Probe("storage", _ask_storage, max_age=5.0)
+_models = Probe("models", _ask_models, max_age=2.0)
+PROBES: tuple[Probe[_Tasks] | Probe[bool], ...] = (_database, _workers, _storage, _models)
+
+
+def report() -> HealthReport:
+    """Ask everything at the same time, and make one word of it."""
+    database, workers, storage, models = (
+        _database.answer(),
+        _workers.answer(),
+        _storage.answer(),
+        _models.answer(),
+    )
+    asked: list[Future[Any]] = [database, workers, storage, models]
+    wait(asked, timeout=PATIENCE)
+    tasks = _outcome(database)
+    parameters = tasks.in_force.parameters if tasks else _last_known()
+    memory = memory_usage()
+
+    details: dict[str, str] = {}
+    if tasks is None:
+        details["database"] = "The database does not answer."
+    if not _outcome(storage):
+        details["storage"] = "The storage of documents cannot be written and read."
+    if not _outcome(models):
+        details["models"] = "No model is available."
+    if not _outcome(workers):
+        details["workers"] = "No worker is alive: tasks wait."
+    services = {
+        name: UNHEALTHY if name in details else HEALTHY for name in ("database", "storage", "models", "workers")
+    }
+    services["api_v2"] = HEALTHY if parameters.enabled else DISABLED
+    if not parameters.enabled:
+        details["api_v2"] = "API v2 is switched off."
+    if memory.used_percent > MEMORY_ALARM_PERCENT:
+        details["memory"] = f"More than {MEMORY_ALARM_PERCENT:.0f} % of the memory is in use."
+
+    return HealthReport(
+        status=_status(details),
+        version=settings.API_V2_VERSION,
+        timestamp=time.time(),
+        services=services,
+        details=details,
+        memory=memory,
+        active_tasks=tasks.active if tasks else None,
+        queue_length=tasks.waiting if tasks else None,
+        max_concurrent=effective_max_concurrent(parameters),
+    )
+
+
+def forget() -> None:
+    """Let the next report ask everything anew."""
+    for probe in PROBES:
+        probe.forget()
+
+
+def _status(details: Mapping[str, str]) -> str:
+    if "database" in details or "api_v2" in details:
+        return UNHEALTHY
+    return DEGRADED if details else HEALTHY
+
+
+def _outcome(asked: Future[Answer]) -> Answer | None:
+    """What came out; None if nothing came in time, or an error did (which the probe has logged)."""
+    if not asked.done() or asked.exception() is not None:
+        return None
+    return asked.result()
+
+
+def _last_known() -> Parameters:
+    known = configuration.last_known()
+    return known.parameters if known else Parameters()
