@@ -104,14 +104,47 @@ def _elsewhere(field: FieldName, lines: Sequence[Line], index: int) -> Iterator[
         return
     if len(line.folded.split()) > 12:
         return
-    alone = len(line.folded.split()) <= 4
-    grade = field.grade(line.folded) * (1.0 if alone else 0.85)
     for distance, other in _counterparts(lines, index):
         values = _values(field.kind, other)
-        if not values:
+        if not values or (field.kind == "identifier" and not _of_codes(other)):
             continue
-        value = _aligned(field, line, values)
-        yield Candidate(other, value, line.folded.strip(" :"), grade * (0.95 - 0.05 * distance), line)
+        value, grade = _under(field, line.folded, values)
+        if grade:
+            yield Candidate(other, value, line.folded.strip(" :"), grade * (0.95 - 0.05 * distance), line)
+
+
+def _under(field: FieldName, header: str, values: list[Value]) -> tuple[Value, float]:
+    """Which of the values the words above them claim, and how well.
+
+    As many headings as values pair one to one; where blanks do not part the headings, the first words belong to the
+    first value and the last words to the last.
+    """
+    segments = [segment for segment in _HEADINGS.split(header) if segment.strip()]
+    if len(segments) == len(values) > 1:
+        grades = [field.grade(segment) for segment in segments]
+        best = max(range(len(values)), key=lambda position: grades[position])
+        return values[best], grades[best]
+    words = header.split()
+    if len(words) <= 2 or len(values) == 1:
+        sure = 1.0 if len(words) <= 4 else 0.85
+        return values[-1 if field.kind == "amount" else 0], field.grade(header) * sure
+    first = _end_grade(field, [(words[:count], words[1:count]) for count in (1, 2, 3)])
+    last = _end_grade(field, [(words[-count:], words[-count:-1]) for count in (1, 2, 3)])
+    return (values[-1], last * 0.85) if last >= first else (values[0], first * 0.85)
+
+
+def _end_grade(field: FieldName, ends: list[tuple[list[str], list[str]]]) -> float:
+    """The grade of the words at an end of a line, where the outermost word has a part in it."""
+    grades = [(field.grade(" ".join(words)), field.grade(" ".join(without))) for words, without in ends]
+    return max((grade for grade, inner in grades if grade > inner), default=0)
+
+
+_HEADINGS = re.compile(r":\s*|\s{2,}|\t")
+
+
+def _of_codes(line: Line) -> bool:
+    """Whether a line is nothing but numbers and codes: a house number is an identifier by its form alone."""
+    return not any(len(word) > 2 and word.isalpha() for word in re.split(r"[\s.,:;#()]+", line.text))
 
 
 def _in_column(field: FieldName, lines: Sequence[Line], index: int) -> Iterator[Candidate]:
@@ -154,16 +187,6 @@ def _counterparts(lines: Sequence[Line], index: int) -> Iterator[tuple[int, Line
 def _is_label(line: Line) -> bool:
     text = line.text.strip()
     return text.endswith(":") and len(text) < 40
-
-
-def _aligned(field: FieldName, header: Line, values: list[Value]) -> Value:
-    """Of several values under a line of headings, the one at the end where the heading stands."""
-    spans = [match.span() for pattern, grade in field.labels if grade for match in pattern.finditer(header.folded)]
-    if len(values) == 1 or not spans:
-        return values[0]
-    best = max(spans, key=lambda span: (field.grade(header.folded[span[0] : span[1]]), span[1]))
-    after = len(header.folded.rstrip()) - best[1]
-    return values[-1] if after < best[0] else values[0]
 
 
 def context_label(candidate: Candidate) -> str:

@@ -56,7 +56,7 @@ def _unlabelled(kind: str, lines: Sequence[Line], score: float) -> Reply | None:
     """A value whose form alone tells what it is; on invoices and letters the first is the one that counts."""
     found = next(first_values(kind, lines, _TOP_LINES), None)
     if found is None and kind == "date":
-        found = next(_whole_days(lines[:_TOP_LINES]), None)
+        found = next(_vague_days(lines[:_TOP_LINES]), None)
     if found is None:
         return None
     line, value = found
@@ -64,11 +64,11 @@ def _unlabelled(kind: str, lines: Sequence[Line], score: float) -> Reply | None:
     return Reply(text, (Passage(line.page.number, evidence(line, value.start, value.end), score),), 1)
 
 
-def _whole_days(lines: Sequence[Line]) -> Iterator[tuple[Line, Value]]:
-    """Days written without separators, `27032018`; a month or a year alone is not the date of a document."""
+def _vague_days(lines: Sequence[Line]) -> Iterator[tuple[Line, Value]]:
+    """Days without separators, `27032018`, and months, `May 2014`; a bare year is not the date of a document."""
     for line in lines:
         for value in vague_dates(line.text):
-            if value.end - value.start == len("27032018") and line.text[value.start : value.end].isdigit():
+            if value.end - value.start > len("2018"):
                 yield line, value
 
 

@@ -33,9 +33,9 @@ class FieldName:
 
 
 def phrases(words: str) -> re.Pattern[str]:
-    """A pattern for any of the phrases (parted by `|`); a blank in a phrase stands for any run of blanks and dots."""
-    choices = "|".join(re.sub(r"\s+", r"[\\s.:/-]*", phrase.strip()) for phrase in words.split("|"))
-    return re.compile(rf"(?<![^\W_])(?:{choices})(?![^\W\d_])")
+    """A pattern for any of the phrases, parted by `|`; a blank in a phrase stands for any run of blanks and dots."""
+    loose = re.sub(r"\s+", r"[\\s.:/-]*", words)
+    return re.compile(rf"(?<![^\W_])(?:{loose})(?![^\W\d_])")
 
 
 def _field(name: str, kind: str, asked: str, labels: Iterable[tuple[int, str]]) -> FieldName:
@@ -129,14 +129,15 @@ FIELDS: tuple[FieldName, ...] = (
             (95, "grand total|(?:total )?(?:amount|balance) (?:now )?due|total (?:amount )?(?:due|to pay|"
                  "to be paid)|to pay|"
                  "amount owed|somme a payer|net a payer|total a payer|total ttc|montant ttc|zu zahlen|zahlbetrag|"
-                 "zu zahlender betrag|gesamtbetrag|endbetrag|rechnungsbetrag|gesamtsumme|te betalen|totaal te betalen|"
+                 "zu zahlender betrag|bruttobetrag|rechnungssumme|gesamtbetrag|endbetrag|rechnungsbetrag|"
+                 "gesamtsumme|te betalen|totaal te betalen|"
                  "totaalbedrag|total a pagar|importe total|totale (?:da pagare|documento|fattura)|valor total|"
                  "naleznosc ogolem|do zaplaty|k uhrade|att betala"),
             (88, rf"(?:total|ttl)[\w\s]{{0,12}} [(]?(?:incl|incl of|inclusive|inclusive of|inc|including|in of) {_TAX}|"
                  rf"net total|nett total|total (?:amount|amt|bill|facture|factura|invoice|price|cost)|invoice total|"
                  r"factuur totaal|montant total|invoice amount|bill total|inclusief btw|total for this invoice"),
             (80, r"total|totai|tota1|totaal|totale|gesamt|summe|endsumme|razem|ogolem|totalt|celkem|osszesen|合計|"
-                 r"总计|总额|합계"),
+                 r"总计|总额|합계|jumlah|summa|yhteensa|suma|итого|всего|συνολο"),
             (45, r"bill amount|amount|nett|rounding|balance|saldo|betrag|montant|bedrag|importe|importo|kwota"),
             (30, r"cash|visa|master ?card|credit card|debit card|paid"),
         ],
@@ -236,7 +237,8 @@ FIELDS: tuple[FieldName, ...] = (
                  f"beleg ?(?:nummer|nr)|"
                  f"bon ?(?:nummer|nr)|resit {_NO}"),
             (70, "(?:tax )?invoice|inv|rechnung|facture|factuur|factura|fattura|faktura"),
-            (40, f"(?:booking|reference|ref|confirmation|reservation|job|quote|case) ?(?:{_NO}|id|code)?|number|no"),
+            (40, f"(?:booking|reference|ref|confirmation|reservation|job|quote|case) ?(?:{_NO}|id|code)?|"
+                 f"^\\W*(?:number|no)\\W*$"),
         ],
     ),
     _field("email", "email", "e ?mail(?: address)?", [(90, "e ?mail|mail"), (60, "contact")]),

@@ -12,6 +12,7 @@ from .layout import Kind, Line, Unit, squeeze
 from .passages import Hit, Index, is_place
 from .questions import Question, Type
 from .replies import LONGEST_PASSAGE, Reply, quote
+from .tables import answer_cell
 from .values import Value, of_kind, vague_dates
 from .words import terms, tokens
 
@@ -22,7 +23,7 @@ _CLOSE = 0.92
 
 def answer_prose(question: Question, index: Index, lines: Sequence[Line]) -> Reply | None:
     """The best passage for the question, None where no passage covers enough of it."""
-    labelled = _own_label(question, lines)
+    labelled = _own_label(question, lines) or answer_cell(question, lines)
     if labelled is not None:
         return labelled
     hits = index.search(question)

@@ -89,6 +89,6 @@ os as um uma do da dos das no na em
 _ASKING = """
 please tell give show find extract list name state identify provide mention mentioned mentions document documents file
 pdf paper text according say says said written answer question explain describe described know want need exactly
-s t d ll ve re m much many please
+s t d ll ve re m much many long lang hoch は が を に で の と も か す ど こ 吗 呢 的 是 什 么
 """
 STOP_WORDS = frozenset(f"{_STOP} {_ASKING}".split())
