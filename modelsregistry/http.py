@@ -85,13 +85,14 @@ class Answer:
 @contextlib.contextmanager
 def answering(call: Call) -> Iterator[Answer]:
     """Send the call and hand over a successful answer. At the end of the block the connection is closed, or kept for
-    the next call when the answer was read to its end. Every httpx error becomes a `ModelError`, in the block too."""
+    the next call when the answer was read to its end. Raises `ModelError`."""
     content = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
     headers = {**_HEADERS, **call.headers, **({} if content is None else {"Content-Type": "application/json"})}
     timeout = httpx.Timeout(call.stall_timeout, connect=min(_CONNECT_TIMEOUT, call.stall_timeout))
-    with deadline.until(call.deadline), _told_as_model_errors():
-        request = client().build_request(call.method, call.url, content=content, headers=headers, timeout=timeout)
-        response = client().send(request, stream=True)
+    with deadline.until(call.deadline):
+        with _told_as_model_errors():
+            request = client().build_request(call.method, call.url, content=content, headers=headers, timeout=timeout)
+            response = client().send(request, stream=True)
         with contextlib.closing(response):
             if response.status_code != 200:
                 raise _refusal(response, call)
@@ -139,7 +140,7 @@ def _told_as_model_errors() -> Iterator[None]:
         yield
     except httpx.TimeoutException as error:
         if deadline.expired():
-            raise ModelTimeout("The model did not answer in time.", "model_timeout") from error
+            raise _too_late() from error
         if isinstance(error, httpx.ConnectTimeout):
             raise _unreachable() from error
         raise ModelOverloaded("The model's provider stopped answering.", "model_stalled") from error
@@ -151,13 +152,17 @@ def _told_as_model_errors() -> Iterator[None]:
         raise ModelOverloaded("The connection to the model's provider broke.", "connection_broken") from error
 
 
+def _too_late() -> ModelError:
+    return ModelTimeout("The model did not answer in time.", "model_timeout")
+
+
 def _unreachable() -> ModelError:
     return ModelOverloaded("The model's provider cannot be reached.", "provider_unreachable")
 
 
 def _refusal(response: httpx.Response, call: Call) -> ModelError:
     words = ""
-    with contextlib.suppress(ValueError, RecursionError, ModelError, httpx.HTTPError):
+    with contextlib.suppress(ValueError, RecursionError, ModelError):
         words = call.words(json.loads(b"".join(_bounded_bytes(response, MAX_COMPLAINT_BYTES))))
     error = refusal(Complaint(response.status_code, words, response.headers))
     logger.warning(
@@ -182,10 +187,11 @@ def _require_readable(response: httpx.Response) -> None:
 
 def _bounded_bytes(response: httpx.Response, limit: int) -> Iterator[bytes]:
     received = 0
-    for chunk in response.iter_raw():
-        received += len(chunk)
-        if received > limit:
-            raise answer_too_large()
-        if deadline.expired():
-            raise ModelTimeout("The model did not answer in time.", "model_timeout")
-        yield chunk
+    with _told_as_model_errors():
+        for chunk in response.iter_raw():
+            received += len(chunk)
+            if received > limit:
+                raise answer_too_large()
+            if deadline.expired():
+                raise _too_late()
+            yield chunk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -46,6 +47,11 @@ class Provider(models.Model):
     class Meta:
         verbose_name = _("provider")
         ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("kind",), condition=Q(from_environment=True), name="provider_once_per_kind_from_environment"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
+from django.db.models.functions import Now
 
 from modelsregistry import secrets
 from modelsregistry.contract import ListsModels
@@ -23,6 +24,7 @@ from modelsregistry.shipped import BUILT_IN_MODEL, OPENAI_MODELS, ModelSeed
 
 logger = logging.getLogger(__name__)
 
+_KIND = "openai_compatible"
 _OPENAI = "https://api.openai.com/v1"
 _VANISHED = "OPENAI_API_BASE_URL and OPENAI_API_KEY are no longer set."
 _NOT_LISTED = "Neither OPENAI_API_MODELS nor the provider's own list names it any more."
@@ -50,53 +52,81 @@ def _provide_built_in() -> None:
 
 def _environment_provider(variables: Mapping[str, str]) -> Provider | None:
     """The provider that the variables describe, as they describe it now; None when they are not set."""
-    provider = Provider.objects.filter(kind="openai_compatible", from_environment=True).first()
     url, key = variables.get("OPENAI_API_BASE_URL", "").rstrip("/"), variables.get("OPENAI_API_KEY", "")
     if not (url or key):
-        if provider is not None and provider.enabled:
-            _switch(provider, enabled=False, reason=_VANISHED)
+        gone = Provider.objects.filter(kind=_KIND, from_environment=True, enabled=True)
+        gone.update(enabled=False, disabled_reason=_VANISHED, updated_at=Now())
         return None
-    if provider is None:
-        provider = Provider(name=_free_name(), kind="openai_compatible", from_environment=True)
-    _point(provider, url or _OPENAI, key)
-    if provider.disabled_reason == _VANISHED:
-        _switch(provider, enabled=True, reason="")
+    url = url or _OPENAI
+    _require_usable(url, key)
+    with transaction.atomic():
+        provider, _ = Provider.objects.get_or_create(
+            kind=_KIND,
+            from_environment=True,
+            defaults={"name": _free_name(), "base_url": url, "options": _options(url)},
+        )
+        if _bring_up_to_date(provider, url, key):
+            provider.save()
     return provider
 
 
-def _point(provider: Provider, url: str, key: str) -> None:
-    """Save the address and the secret if they differ from what is stored."""
-    if provider.base_url != url:
-        provider.base_url = url
-        # OpenAI's own service refuses max_tokens for its newer models; those that imitate it know nothing else.
-        provider.options = {"token_cap_field": "max_completion_tokens" if _is_openai(url) else "max_tokens"}
+def _require_usable(url: str, key: str) -> None:
+    draft = Provider(kind=_KIND, base_url=url)
+    draft.secret = key
     try:
-        unchanged = provider.secret == key
-    except ModelError:
-        unchanged = False
-    if not unchanged:
-        provider.secret = key
-    try:
-        provider.clean()
+        draft.clean()
     except ValidationError as error:
         raise ImproperlyConfigured(f"OPENAI_API_BASE_URL, OPENAI_API_KEY: {error.messages[0]}") from None
-    provider.save()
+
+
+def _bring_up_to_date(provider: Provider, url: str, key: str) -> bool:
+    """Take over what the variables say; returns whether that changed anything."""
+    changed = False
+    if provider.base_url != url:
+        provider.base_url, provider.options, changed = url, _options(url), True
+    if not _holds(provider, key):
+        provider.secret, changed = key, True
+    if provider.disabled_reason == _VANISHED:
+        provider.enabled, provider.disabled_reason, changed = True, "", True
+    return changed
+
+
+def _holds(provider: Provider, key: str) -> bool:
+    try:
+        return provider.secret == key
+    except ModelError:  # under a key of the service that is lost
+        return False
+
+
+def _options(url: str) -> dict[str, str]:
+    """OpenAI's own service refuses `max_tokens` for its newer models; those that imitate it know nothing else."""
+    return {"token_cap_field": "max_completion_tokens" if _is_openai(url) else "max_tokens"}
 
 
 def _provide_models(provider: Provider, variables: Mapping[str, str]) -> None:
-    listed = _listed(variables.get("OPENAI_API_MODELS", ""))
-    if not listed and _is_openai(provider.base_url):
-        listed = OPENAI_MODELS
-    known = listed or _discovered(provider)
-    wanted = variables.get("API_V2_ADMIN_MODEL", "")
+    known = _listed(variables.get("OPENAI_API_MODELS", "")) or _known(provider)
     seeds = {seed.public_id: seed for seed in known}
-    if wanted:
-        seeds.setdefault(wanted, ModelSeed(public_id=wanted, upstream_id=wanted))
+    wanted = variables.get("API_V2_ADMIN_MODEL", "")
+    if wanted and wanted not in seeds and _may_serve(provider, wanted):
+        seeds[wanted] = ModelSeed(public_id=wanted, upstream_id=wanted)
     with transaction.atomic():
         for seed in seeds.values():
             _register(provider, seed, from_environment=True)
         if known:  # else the provider did not answer, which says nothing about its models
             _note_who_is_listed(provider, seeds)
+
+
+def _known(provider: Provider) -> tuple[ModelSeed, ...]:
+    return OPENAI_MODELS if _is_openai(provider.base_url) else _discovered(provider)
+
+
+def _may_serve(provider: Provider, model_id: str) -> bool:
+    """Whether a model that nobody listed can be at this provider. Servers of one's own often take more names than they
+    list; OpenAI's list is complete, and only its silence leaves the question open."""
+    if not _is_openai(provider.base_url):
+        return True
+    listed = {seed.upstream_id for seed in _discovered(provider)}
+    return not listed or model_id in listed
 
 
 def _listed(value: str) -> tuple[ModelSeed, ...]:
@@ -161,11 +191,6 @@ def _renew_secrets() -> None:
             logger.error("provider secret unreadable", extra={"provider": provider.name, "code": error.code})
             continue
         provider.save(update_fields=["secret_encrypted", "updated_at"])
-
-
-def _switch(provider: Provider, *, enabled: bool, reason: str) -> None:
-    provider.enabled, provider.disabled_reason = enabled, reason
-    provider.save(update_fields=["enabled", "disabled_reason", "updated_at"])
 
 
 def _free_name() -> str:

@@ -27,7 +27,7 @@ def decrypt(stored: str) -> str:
         return ""
     try:
         return _cipher().decrypt(stored).decode()
-    except InvalidToken as error:
+    except (InvalidToken, ValueError) as error:
         raise ModelMisconfigured(
             "The stored secret of this model's provider cannot be read any more. An administrator has to enter it "
             "again, or to put the former SECRET_KEY into SECRET_KEY_FALLBACKS.",
@@ -46,7 +46,7 @@ def is_current(stored: str) -> bool:
         return True
     try:
         _fernet(settings.SECRET_KEY).decrypt(stored)
-    except InvalidToken:
+    except (InvalidToken, ValueError):
         return False
     return True
 

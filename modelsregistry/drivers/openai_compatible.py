@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from modelsregistry.contract import (
     Endpoint,
@@ -18,7 +17,8 @@ from modelsregistry.contract import (
     Usage,
     ignore_text,
 )
-from modelsregistry.errors import ModelError, ModelMisconfigured, ModelOverloaded, ModelRejected
+from modelsregistry.endpoints import require_address, require_options, require_secret_for_header
+from modelsregistry.errors import ModelError, ModelOverloaded, ModelRejected, ModelTimeout
 from modelsregistry.events import events
 from modelsregistry.http import Answer, Call, answering, broken_answer, truncated_answer
 from modelsregistry.messages import Conversation, compose
@@ -40,7 +40,9 @@ class OpenAICompatible:
     label: ClassVar[str] = "OpenAI-compatible"
 
     def __init__(self, endpoint: Endpoint) -> None:
-        _require_usable(endpoint)
+        require_address(endpoint)
+        require_secret_for_header(endpoint)
+        require_options(endpoint, {"token_cap_field": _CAP_FIELDS})
         self._endpoint = endpoint
         self._base = endpoint.base_url.rstrip("/")
 
@@ -143,24 +145,6 @@ class _Reply:
         )
 
 
-def _require_usable(endpoint: Endpoint) -> None:
-    parts = urlsplit(endpoint.base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ModelMisconfigured(
-            "An OpenAI-compatible provider needs an address such as https://api.openai.com/v1, "
-            "without a query or credentials in it.",
-            "provider_malformed",
-        )
-    if not (endpoint.secret.isascii() and endpoint.secret.isprintable()):
-        raise ModelMisconfigured("The provider's secret holds characters that no header can carry.", "secret_malformed")
-    unknown = sorted(set(endpoint.options) - {"token_cap_field"})
-    if unknown or endpoint.options.get("token_cap_field", _CAP_FIELDS[0]) not in _CAP_FIELDS:
-        raise ModelMisconfigured(
-            f"The one option of an OpenAI-compatible provider is token_cap_field: {' or '.join(_CAP_FIELDS)}.",
-            "option_unknown",
-        )
-
-
 def _messages(conversation: Conversation) -> list[dict[str, Any]]:
     parts = conversation.parts
     # A lone text goes as a text: not every server that imitates the dialect takes a list.
@@ -187,7 +171,7 @@ def _read(answer: Answer, reply: _Reply) -> None:
             if event.data.strip() == "[DONE]":
                 return
             reply.take(_decoded(event.data))
-    except ModelOverloaded:
+    except (ModelOverloaded, ModelTimeout):
         if not reply.finish_reason:
             raise
     if not reply.finish_reason:
