@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from processing.api.errors import ProblemSerializer
+from processing.api.parsers import BoundedJSONParser
 from processing.api.permissions import Administrator
 from processing.errors import InvalidInput
 from processing.operations import configuration
@@ -63,6 +64,7 @@ class ChangeSerializer(serializers.Serializer[dict[str, Any]]):
 class ConfigurationViewSet(ViewSet):
     """The configuration, shown and changed."""
 
+    parser_classes = [BoundedJSONParser]
     permission_classes = [Administrator]
     permission_required = {
         "GET": "processing.view_configurationrevision",

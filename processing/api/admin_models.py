@@ -15,6 +15,7 @@ from modelsregistry import registration
 from modelsregistry.models import RegisteredModel
 from modelsregistry.registration import Registration
 from processing.api.errors import ProblemSerializer
+from processing.api.parsers import BoundedJSONParser
 from processing.api.permissions import Administrator
 
 MAX_TOKENS_OF_ANY_MODEL = 2_000_000_000
@@ -101,6 +102,7 @@ class RegistrySerializer(serializers.Serializer[dict[str, Any]]):
 class RegisteredModelViewSet(ViewSet):
     """The registry."""
 
+    parser_classes = [BoundedJSONParser]
     permission_classes = [Administrator]
     permission_required = {
         "GET": "modelsregistry.view_registeredmodel",

@@ -137,7 +137,8 @@ def change(partial: Mapping[str, Any], *, author: User | None, reason: str = "")
         with contextlib.suppress(IntegrityError), transaction.atomic():
             row.save(force_insert=True)
             logger.info("Configuration changed", extra={"revision": row.pk, "keys": _keys(partial)})
-            transaction.on_commit(forget)
+            forget()
+            transaction.on_commit(forget)  # what another thread has read meanwhile is the former configuration
             return _in_force(row)
     raise ServiceUnavailable("Too many changes at the same time.", "configuration_busy", retry_after=1)
 

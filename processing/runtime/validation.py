@@ -32,11 +32,11 @@ def locations(error: ValidationError) -> list[Location]:
 
 
 def problems(error: ValidationError) -> dict[str, list[str]]:
-    """Sentences on what is wrong, by dotted key; `""` is the whole."""
+    """Sentences on what is wrong, by dotted key; `body` is the whole."""
     found: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False)[:MAX_PROBLEMS]:
         location = _location(problem)
-        found.setdefault(dotted(location), []).append(_sentence(problem, location))
+        found.setdefault(dotted(location) or "body", []).append(_sentence(problem, location))
     return found
 
 
