@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -32,9 +33,13 @@ _GRACE = 8  # seconds for requests that are under way when the server is asked t
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     lifeline.end_with_server()
-    from apiv2project.wsgi import application  # loaded before the fork: the processes share its memory
+    from django.conf import settings
 
-    env = _environment()
+    from apiv2project.wsgi import application
+
+    import_module(settings.ROOT_URLCONF)  # all views are loaded before the fork: the processes share the memory
+
+    env = settings.ENV
     try:
         listening.require_free(env.host, env.port)
     except listening.AddressUnavailableError as error:
@@ -62,20 +67,12 @@ def main() -> None:
         respawn_interval=0.5,
         workers_kill_timeout=_GRACE,
         log_level=LogLevels.error,
-        log_dictconfig=_server_log(),
+        log_dictconfig=_server_log(settings),
     ).serve(target_loader=application_in_worker, wrap_loader=False)
 
 
-def _environment() -> Any:
-    from django.conf import settings
-
-    return settings.ENV
-
-
-def _server_log() -> dict[str, Any]:
+def _server_log(settings: Any) -> dict[str, Any]:
     """The server's own log, where the service's goes, and nothing on stdout."""
-    from django.conf import settings
-
     handlers = settings.LOGGING["root"]["handlers"]
     own = {"_granian": {"handlers": handlers, "level": "ERROR", "propagate": False}}
     return {**settings.LOGGING, "loggers": {**settings.LOGGING["loggers"], **own}}

@@ -14,6 +14,8 @@ from processing.access import keys
 from processing.access.models import ApiKey
 from processing.runtime import configuration
 
+pytest_plugins = ["tests.stack.service"]
+
 
 @dataclass(frozen=True)
 class Tenant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="post a sample document and show the answer")
 
     def handle(self, **options: Any) -> None:
+        os.umask(0o077)  # documents, prompts and keys are the owner's alone, whatever the data directory's own mode
         env = settings.ENV
         try:
             listening.require_free(env.host, env.port)

@@ -1,0 +1,142 @@
+"""A real service for tests: `manage.py serve` on a free loopback port, with a data directory that goes when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE = 60.0  # seconds for the whole tree to end
+
+
+@dataclass
+class RunningService:
+    """A service that has said that it is healthy. `output` is what it has printed until then."""
+
+    url: str
+    data_dir: Path
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+    output: str
+
+    @property
+    def admin_key(self) -> str:
+        return self.manage("create_api_key", "--admin").strip()
+
+    @property
+    def key(self) -> str:
+        """A key of a user who is nobody in particular."""
+        make = "from django.contrib.auth.models import User; User.objects.get_or_create(username='somebody')"
+        self.manage("shell", "--no-imports", "-c", make)
+        return self.manage("create_api_key", "--user", "somebody").strip()
+
+    def manage(self, *arguments: str) -> str:
+        """What a management command beside the service prints."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def processes(self) -> list[psutil.Process]:
+        """The parent first, then all that descend from it."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def log(self) -> str:
+        return (self.data_dir / "stderr").read_text()
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal to the parent and wait until nothing of the tree is left; returns the parent's exit code."""
+        tree = self.processes()
+        self.process.send_signal(number)
+        code = self.process.wait(_PATIENCE)
+        _, alive = psutil.wait_procs(tree, timeout=5)
+        left = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+        commands = [process.cmdline() for process in left]
+        for process in left:
+            process.kill()
+        assert commands == [], "processes are left behind"
+        return code
+
+
+@contextlib.contextmanager
+def running_service(data_dir: Path, *arguments: str, **variables: Any) -> Iterator[RunningService]:
+    """Start the service, wait until it is healthy, and end it with the block."""
+    data_dir.mkdir(exist_ok=True)
+    port = free_port()
+    environment = environment_for(data_dir, port, **variables)
+    process = start(environment, data_dir, *arguments)
+    try:
+        output = _read_until_ready(process, data_dir)
+        service = RunningService(f"http://127.0.0.1:{port}", data_dir, process, environment, output)
+        yield service
+        if process.poll() is None:
+            service.end()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def start(environment: dict[str, str], data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`manage.py serve` as it is, with its standard error in a file of the data directory."""
+    with (data_dir / "stderr").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "serve", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def environment_for(data_dir: Path, port: int, **variables: Any) -> dict[str, str]:
+    """An environment without what the developer's own may hold."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    return {
+        **kept,
+        "API_V2_ENV_FILE": os.devnull,
+        "API_V2_DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        **{name: str(value) for name, value in variables.items()},
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _read_until_ready(process: subprocess.Popen[str], data_dir: Path) -> str:
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            return "".join(lines)
+    raise AssertionError("the service ended: " + "".join(lines) + (data_dir / "stderr").read_text())
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """One service for all tests that only talk to it."""
+    with running_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+        assert running.process.poll() is None, running.log()
