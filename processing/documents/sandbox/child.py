@@ -113,9 +113,10 @@ def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> No
             return
         contents = kind.read(file, job.options, job.limits)
         wire.send(stream, {"kind": "opened", "pages": contents.page_count})
-        for page in contents.pages:
-            _send_page(stream, page)
-        wire.send(stream, {"kind": "end"})
+        with wire.Batch(stream) as batch:
+            for page in contents.pages:
+                batch.add(*_message(page))
+            batch.add({"kind": "end"})
     except UnreadableDocument as error:
         wire.send(stream, {"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
     except MemoryError:
@@ -128,7 +129,7 @@ def _cause(error: UnreadableDocument) -> str:
     return type(error.__cause__ or error).__name__
 
 
-def _send_page(stream: socket.socket, page: Page) -> None:
+def _message(page: Page) -> tuple[dict[str, Any], bytes]:
     text = page.text.encode("utf-8", "replace")
     header = {"kind": "page", "number": page.number, "method": page.method, "text": len(text), "image": page.image_type}
-    wire.send(stream, header, text + (page.image or b""))
+    return header, text + (page.image or b"")

@@ -9,12 +9,14 @@ import json
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, Self
 
 LENGTHS = struct.Struct("!II")
 EXTRA_FORMATS = "SANDBOX_EXTRA_FORMATS"  # the variable by which a server learns of formats beside the registry's
 MAX_HEADER = 64 * 1024
 CHUNK = 1024 * 1024
+BATCH = 64 * 1024
+MOMENT = 0.01  # seconds
 
 
 class BrokenStreamError(Exception):
@@ -26,10 +28,41 @@ class TooMuchError(Exception):
 
 
 def send(stream: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
-    packed = json.dumps(header, separators=(",", ":")).encode()
-    stream.sendall(LENGTHS.pack(len(packed), len(body)) + packed + (body if len(body) < CHUNK else b""))
-    if len(body) >= CHUNK:
-        stream.sendall(body)
+    with Batch(stream) as batch:
+        batch.add(header, body)
+
+
+class Batch:
+    """Messages on their way: those that follow one another within moments share a write, since every write wakes the
+    reader; those that take their time go out one by one."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+        self._held = bytearray()
+        self._sent = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+
+    def add(self, header: dict[str, Any], body: bytes = b"") -> None:
+        packed = json.dumps(header, separators=(",", ":")).encode()
+        self._held += LENGTHS.pack(len(packed), len(body)) + packed
+        if len(body) >= BATCH:
+            self._flush()
+            self._stream.sendall(body)
+        else:
+            self._held += body
+        if len(self._held) >= BATCH or time.monotonic() - self._sent > MOMENT:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._stream.sendall(self._held)
+            self._held.clear()
+        self._sent = time.monotonic()
 
 
 def receive(stream: socket.socket, deadline: float, max_body: int) -> tuple[dict[str, Any], bytes] | None:
