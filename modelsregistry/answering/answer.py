@@ -113,6 +113,8 @@ def _summary(question: Question, reader: Reader) -> Reply:
     chosen = central(index, _SUMMARY_SENTENCES) if telling > 2 else []
     if not chosen:
         chosen = [(position, 1.0) for position in range(min(len(index.units), _SUMMARY_SENTENCES))]
+    if not chosen:
+        return Reply(NOT_FOUND)
     units = [(index.units[position], score) for position, score in chosen]
     text = "\n".join(f"- {quote(unit.text, unit.page.number)}" for unit, _ in units)
     passages = tuple(Passage(unit.page.number, squeeze(unit.text), round(score, 3)) for unit, score in units)

@@ -54,6 +54,8 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
+LONGEST = 1000
+"""Characters of a line or a unit at most."""
 _LINE = re.compile(r"[^\n\r\f\v\u2028\u2029]+")
 _RULE = re.compile(r"[\s|:=+*_~-]+$")
 _PIPE_CELL = re.compile(r"(?<=\|)[^|]*(?=\|)")
@@ -62,10 +64,20 @@ _PIPE_CELL = re.compile(r"(?<=\|)[^|]*(?=\|)")
 def lines_of(page: SourcePage) -> Iterator[Line]:
     """The lines of a page that hold something, without the rules of Markdown tables."""
     for match in _LINE.finditer(page.text):
-        text = match.group()
-        if not text.strip() or _RULE.match(text):
-            continue
-        yield Line(page, match.start(), match.end(), text, fold(text), tuple(_cells(text)))
+        for start, end in _pieces(page.text, match.start(), match.end()):
+            text = page.text[start:end]
+            if text.strip() and not _RULE.match(text):
+                yield Line(page, start, end, text, fold(text), tuple(_cells(text)))
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """`text[start:end]` in spans of at most `LONGEST`, cut at blanks, so that no pattern meets an endless line."""
+    while end - start > LONGEST:
+        cut = text.rfind(" ", start + 1, start + LONGEST)
+        cut = cut if cut > start else start + LONGEST
+        yield start, cut
+        start = cut
+    yield start, end
 
 
 def _cells(text: str) -> Iterator[tuple[int, int]]:
@@ -186,7 +198,7 @@ _ABBREVIATIONS: frozenset[str] = frozenset(
     h u a e g i bv nv sdn bhd pvt rs ref ed eds rev gen sen rep gov capt lt col mt jr sr num ph""",
     )
 )
-_STOP = re.compile(r"[.!?…]+['\"”»)\]*_]*\s+(?=['\"“«(\[*_]*[^\W_a-z])|[。！？]\s*|\n\s*\n")
+_STOP = re.compile(r"[.!?…]{1,6}['\"”»)\]*_]{0,4}\s+(?=['\"“«(\[*_]{0,4}[^\W_a-z])|[。！？]\s*|\n[ \t]{0,20}\n")
 _LAST_WORD = re.compile(r"(\w+)$")
 
 
@@ -215,4 +227,4 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     while end > start and text[end - 1].isspace():
         end -= 1
     if start < end:
-        yield start, end
+        yield from _pieces(text, start, end)

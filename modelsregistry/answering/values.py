@@ -167,7 +167,7 @@ def identifiers(line: str) -> list[Value]:
 
 _PATTERNS = {
     "percent": re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,]\d+)?\s?%"),
-    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "email": re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}"),
     "website": re.compile(
         r"(?:https?://|www\.)[^\s<>()\"']+[\w/]|"
         r"(?<![\w@.])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|eu|de|fr|nl|es|it|co\.uk)\b"
