@@ -1,0 +1,185 @@
+"""Slow clients get their places and no more; what Django is given can be read to its end."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from apiv2project import arrival, connections
+from apiv2project.connections import ConnectionGate
+
+THREADS = 16
+PLACES = 7
+FORM = "multipart/form-data; boundary=b"
+
+
+class Server:
+    """What a WSGI server does with the gate and an application that reads what it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str | None, bytes]] = []
+        self.gate = ConnectionGate(self.application, threads=THREADS)
+
+    def application(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        length = environ.get("CONTENT_LENGTH")
+        self.seen.append((length, environ["wsgi.input"].read() if length not in (None, "", "0") else b""))
+        start_response("200 OK", [])
+        return [b"done"]
+
+    def request(self, body: bytes = b"", **environ: Any) -> tuple[int, dict[str, str], bytes, Any]:
+        """Status, headers, body, and the response to be closed."""
+        started: list[Any] = []
+        response = self.gate(
+            {
+                "REQUEST_METHOD": "POST",
+                "PATH_INFO": "/api/v2/process",
+                "SERVER_NAME": "localhost",
+                "SERVER_PORT": "80",
+                "wsgi.url_scheme": "http",
+                "wsgi.input": io.BytesIO(body),
+                "CONTENT_TYPE": FORM,
+                **environ,
+            },
+            lambda status, headers: started.append((status, dict(headers))),
+        )
+        content = b"".join(response)
+        return int(started[0][0][:3]), started[0][1], content, response
+
+
+class Stalled(io.BytesIO):
+    """A body of which nothing comes until the connection is dropped."""
+
+    def __init__(self, dropped: threading.Event) -> None:
+        super().__init__()
+        self.dropped = dropped
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.dropped.wait()
+        return b""
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+def test_it_works(server: Server) -> None:
+    status, _, content, _ = server.request(b"--b--", CONTENT_LENGTH="5")
+
+    assert (status, content) == (200, b"done")
+    assert server.seen == [("5", b"--b--")]
+
+
+def test_a_request_without_a_body_takes_no_place(server: Server) -> None:
+    for _ in range(THREADS + 1):
+        assert server.request(REQUEST_METHOD="GET", CONTENT_TYPE="")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"CONTENT_LENGTH": "5"},
+        {"HTTP_TRANSFER_ENCODING": "chunked"},
+        {"QUERY_STRING": "wait=20"},
+        {"HTTP_PREFER": "wait=20"},
+        {"HTTP_ACCEPT": "text/event-stream"},
+    ],
+)
+def test_slow_requests_are_capped_and_the_next_one_is_told_to_come_back(server: Server, kind: dict[str, str]) -> None:
+    held = [server.request(b"--b--", **kind)[3] for _ in range(PLACES)]
+
+    status, headers, content, _ = server.request(b"--b--", HTTP_X_REQUEST_ID="mine", **kind)
+    problem = json.loads(content)
+
+    assert status == 503
+    assert headers["Retry-After"] == str(problem["retry_after"])
+    assert headers["Content-Type"] == "application/problem+json"
+    assert headers["X-Request-ID"] == problem["request_id"] == "mine"
+    assert (problem["error_type"], problem["code"]) == ("system_error", "busy")
+    assert server.request(REQUEST_METHOD="GET")[0] == 200
+    held[0].close()
+    held[0].close()
+    assert server.request(b"--b--", **kind)[0] == 200
+    assert server.request(b"--b--", **kind)[0] == 503
+
+
+def test_waiting_and_sending_do_not_take_each_others_places(server: Server) -> None:
+    for _ in range(PLACES):
+        assert server.request(b"--b--", CONTENT_LENGTH="5")[0] == 200
+    for _ in range(PLACES):
+        assert server.request(QUERY_STRING="wait=20")[0] == 200
+
+
+def test_a_place_is_given_back_when_the_application_fails(server: Server) -> None:
+    def failing(environ: Any, start_response: Any) -> Iterable[bytes]:
+        raise RuntimeError
+
+    server.gate = ConnectionGate(failing, threads=THREADS)
+    for _ in range(PLACES + 1):
+        with pytest.raises(RuntimeError):
+            server.request(b"--b--", CONTENT_LENGTH="5")
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "5x", "+5", "1.5", "\u0665"])
+def test_a_length_that_is_no_number_is_refused(server: Server, length: str) -> None:
+    status, _, content, _ = server.request(CONTENT_LENGTH=length)
+
+    assert status == 400
+    assert json.loads(content)["error_type"] == "validation_error"
+    assert server.seen == []
+
+
+def test_a_chunked_form_is_readable(server: Server) -> None:
+    server.request(b"--b\r\n\r\n--b--", HTTP_TRANSFER_ENCODING="chunked")
+
+    assert server.seen == [(str(connections.UNKNOWN_LENGTH), b"--b\r\n\r\n--b--")]
+
+
+def test_a_small_chunked_body_gets_its_length(server: Server) -> None:
+    server.request(b"{}", HTTP_TRANSFER_ENCODING="chunked", CONTENT_TYPE="application/json")
+
+    assert server.seen == [("2", b"{}")]
+
+
+def test_an_empty_chunked_body_is_no_body(server: Server) -> None:
+    server.request(b"", HTTP_TRANSFER_ENCODING="chunked", CONTENT_TYPE="application/json")
+
+    assert server.seen == [("0", b"")]
+
+
+@override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10)
+@pytest.mark.parametrize("declared", [{"CONTENT_LENGTH": "11"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
+def test_only_forms_may_be_large(server: Server, declared: dict[str, str]) -> None:
+    status, _, content, _ = server.request(b"x" * 11, CONTENT_TYPE="application/json", **declared)
+
+    assert (status, json.loads(content)["code"]) == (413, "body_too_large")
+    assert server.seen == []
+
+
+def test_a_small_body_that_breaks_off_is_refused(server: Server) -> None:
+    status, _, _, _ = server.request(b"{", CONTENT_LENGTH="2", CONTENT_TYPE="application/json")
+
+    assert status == 400
+    assert server.seen == []
+
+
+def test_a_small_body_that_stalls_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "WHOLE_WITHIN", 0.01)
+    dropped = threading.Event()
+    stalled = Stalled(dropped)
+    declared = {"CONTENT_LENGTH": "2", "CONTENT_TYPE": "application/json", "wsgi.input": stalled}
+    status, _, content, _ = server.request(**declared)
+    dropped.set()
+
+    assert (status, json.loads(content)["code"]) == (408, "body_timeout")
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=" + "x" * 20_000, ";;"])
+def test_an_odd_content_type_reaches_django(server: Server, content_type: str) -> None:
+    assert server.request(b"x", CONTENT_LENGTH="1", CONTENT_TYPE=content_type)[0] == 200
