@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
-from modelsregistry.registry import ModelEntry
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +13,7 @@ from rest_framework.viewsets import ViewSet
 
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
+from modelsregistry.registry import ModelEntry
 from processing.access.models import ApiKey
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
@@ -26,6 +26,7 @@ from processing.errors import InvalidInput, NotFound, ServiceUnavailable
 from processing.pipeline.options import RequestOptions
 from processing.queue.submit import Place, submit
 from processing.runtime.configuration import InForce, current
+from processing.runtime.model_settings import effective
 from processing.runtime.parameters import Parameters
 from processing.tasks.lifecycle import Submission
 from processing.tasks.models import Task
@@ -103,18 +104,15 @@ def _model(asked: dict[str, Any], in_force: InForce) -> ModelEntry:
 
 def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -> RequestOptions:
     """The caller's word before the model's setting before the service's."""
-
-    def first(*values: Any) -> Any:
-        return next((value for value in values if value is not None), None)
-
-    wanted_tokens = first(asked.get("max_tokens"), model.max_tokens, parameters.max_tokens)
+    otherwise = effective(model, parameters)
     given = {name: asked[name] for name in RequestOptions.model_fields if asked.get(name) is not None}
+    wanted_tokens = given.get("max_tokens", otherwise.max_tokens)
     return RequestOptions.model_validate(
         {
+            "temperature": otherwise.temperature,
+            "timeout": otherwise.timeout,
             **given,
-            "temperature": first(asked.get("temperature"), model.temperature, parameters.temperature),
             "max_tokens": min(wanted_tokens, model.max_output_tokens or wanted_tokens),
-            "timeout": first(model.timeout, parameters.timeout),
         }
     )
 

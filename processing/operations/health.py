@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -34,7 +32,12 @@ DEGRADED = "degraded"
 UNHEALTHY = "unhealthy"
 DISABLED = "disabled"
 
-Answer = TypeVar("Answer")
+WHAT_IS_WRONG = {
+    "database": "The database does not answer.",
+    "storage": "The storage of documents cannot be written and read.",
+    "models": "No model is available.",
+    "workers": "No worker is alive: tasks wait.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +108,16 @@ PROBES: tuple[Probe[_Tasks] | Probe[bool], ...] = (_database, _workers, _storage
 
 def report() -> HealthReport:
     """Ask everything at the same time, and make one word of it."""
-    database, workers, storage, models = (
-        _database.answer(),
-        _workers.answer(),
-        _storage.answer(),
-        _models.answer(),
-    )
-    asked: list[Future[Any]] = [database, workers, storage, models]
-    wait(asked, timeout=PATIENCE)
-    tasks = _outcome(database)
+    database = _database.ask()
+    parts = {"storage": _storage.ask(), "models": _models.ask(), "workers": _workers.ask()}
+    tasks = database.outcome(PATIENCE)
+    working = {name: bool(asked.outcome(PATIENCE)) for name, asked in parts.items()}
     parameters = tasks.in_force.parameters if tasks else _last_known()
     memory = memory_usage()
 
-    details: dict[str, str] = {}
+    details = {name: WHAT_IS_WRONG[name] for name, works in working.items() if not works}
     if tasks is None:
-        details["database"] = "The database does not answer."
-    if not _outcome(storage):
-        details["storage"] = "The storage of documents cannot be written and read."
-    if not _outcome(models):
-        details["models"] = "No model is available."
-    if not _outcome(workers):
-        details["workers"] = "No worker is alive: tasks wait."
+        details["database"] = WHAT_IS_WRONG["database"]
     services = {
         name: UNHEALTHY if name in details else HEALTHY for name in ("database", "storage", "models", "workers")
     }
@@ -158,13 +150,6 @@ def _status(details: Mapping[str, str]) -> str:
     if "database" in details or "api_v2" in details:
         return UNHEALTHY
     return DEGRADED if details else HEALTHY
-
-
-def _outcome(asked: Future[Answer]) -> Answer | None:
-    """What came out; None if nothing came in time, or an error did (which the probe has logged)."""
-    if not asked.done() or asked.exception() is not None:
-        return None
-    return asked.result()
 
 
 def _last_known() -> Parameters:

@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from django.db import connections
@@ -16,28 +17,44 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True)
+class Asked(Generic[Answer]):
+    """One asking: what will come of it, and when it began (`time.monotonic()`)."""
+
+    coming: Future[Answer]
+    at: float
+
+    def outcome(self, patience: float) -> Answer | None:
+        """What came out; None if nothing came within `patience` seconds of asking, or an error did, which is logged.
+
+        Whoever looks while a dependency has hung for longer than that does not wait for it again.
+        """
+        wait([self.coming], timeout=max(0.0, self.at + patience - time.monotonic()))
+        return self.coming.result() if self.coming.done() and self.coming.exception() is None else None
+
+
 class Probe(Generic[Answer]):
-    """Runs `ask` in a thread of its own, at most one at a time, and remembers the outcome for `max_age` seconds.
+    """Runs `question` in a thread of its own, at most one at a time, and remembers the outcome for `max_age` seconds.
 
     A dependency that hangs holds that one thread and nobody else; the thread ends with the process.
     """
 
-    def __init__(self, name: str, ask: Callable[[], Answer], max_age: float) -> None:
+    def __init__(self, name: str, question: Callable[[], Answer], max_age: float) -> None:
         self.name = name
-        self._ask = ask
+        self._question = question
         self._max_age = max_age
         self._lock = threading.Lock()
-        self._asked: Future[Answer] | None = None
+        self._asked: Asked[Answer] | None = None
         self._answered_at = 0.0
         self._failing = False
 
-    def answer(self) -> Future[Answer]:
-        """The newest outcome if it is fresh, else one that is on its way."""
+    def ask(self) -> Asked[Answer]:
+        """The newest asking if its outcome is fresh or still to come, else another."""
         with self._lock:
             asked = self._asked
-            if asked is None or (asked.done() and time.monotonic() - self._answered_at >= self._max_age):
-                asked = self._asked = Future()
-                threading.Thread(target=self._run, args=(asked,), name=f"probe-{self.name}", daemon=True).start()
+            if asked is None or (asked.coming.done() and time.monotonic() - self._answered_at >= self._max_age):
+                asked = self._asked = Asked(Future(), time.monotonic())
+                threading.Thread(target=self._run, args=(asked.coming,), name=f"probe-{self.name}", daemon=True).start()
             return asked
 
     def forget(self) -> None:
@@ -45,19 +62,19 @@ class Probe(Generic[Answer]):
         with self._lock:
             self._asked = None
 
-    def _run(self, asked: Future[Answer]) -> None:
+    def _run(self, coming: Future[Answer]) -> None:
         failure: Exception | None = None
         try:
-            answer = self._ask()
+            answer = self._question()
         except Exception as error:  # noqa: BLE001 - whatever ails the dependency is the answer
             failure = error
         finally:
             connections.close_all()
         self._answered_at = time.monotonic()
         if failure is None:
-            asked.set_result(answer)
+            coming.set_result(answer)
         else:
-            asked.set_exception(failure)
+            coming.set_exception(failure)
         self._tell(failure)
 
     def _tell(self, failure: Exception | None) -> None:

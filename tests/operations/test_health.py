@@ -125,7 +125,7 @@ def broken_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone() -> Any:
         raise OperationalError("unable to open database file")
 
-    monkeypatch.setattr(health._database, "_ask", gone)
+    monkeypatch.setattr(health._database, "_question", gone)
 
 
 def test_without_a_database_it_does_not_serve(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_dependency_that_hangs_does_not_hang_the_answer(
 
     monkeypatch.setattr(health, "PATIENCE", 0.3)
     health.forget()
-    monkeypatch.setattr(getattr(health, name), "_ask", hang)
+    monkeypatch.setattr(getattr(health, name), "_question", hang)
     try:
         for _ in range(3):
             report = health.report()
@@ -164,15 +164,26 @@ def test_a_dependency_that_hangs_does_not_hang_the_answer(
 def test_answers_are_shared_while_they_are_fresh() -> None:
     calls: list[int] = []
     probe = Probe("one", lambda: calls.append(1), max_age=3600.0)
-    assert probe.answer() is probe.answer()
-    probe.answer().result()
-    assert probe.answer().done()
+    assert probe.ask() is probe.ask()
+    probe.ask().outcome(20.0)
+    assert probe.ask().coming.done()
     assert len(calls) == 1
 
 
 def test_an_answer_that_is_not_fresh_is_asked_for_anew() -> None:
     calls: list[int] = []
     probe = Probe("one", lambda: calls.append(1), max_age=0.0)
-    probe.answer().result()
-    probe.answer().result()
+    probe.ask().outcome(20.0)
+    probe.ask().outcome(20.0)
     assert len(calls) == 2
+
+
+def test_nobody_waits_again_for_what_has_hung_for_long() -> None:
+    let_go = threading.Event()
+    probe = Probe("one", let_go.wait, max_age=0.0)
+    try:
+        assert probe.ask().outcome(0.01) is None
+        assert probe.ask().outcome(0.01) is None  # at once: its patience ended before
+    finally:
+        let_go.set()
+    assert probe.ask().outcome(20.0) is True
