@@ -142,6 +142,7 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "apiv2project.formats"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -190,8 +191,11 @@ UNFOLD = {
     "SITE_HEADER": "API v2",
     "SITE_SUBHEADER": _("Document processing"),
     "SITE_SYMBOL": "description",
-    "SITE_URL": "/api/v2/docs",
+    "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("processing/favicon.svg")}
+    ],
     "STYLES": [lambda _request: static("processing/admin.css")],
     "DASHBOARD_CALLBACK": "processing.admin.dashboard.add_cards",
     "SIDEBAR": {"show_search": False, "navigation": "processing.admin.navigation.sidebar"},

@@ -40,6 +40,11 @@ class NewKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
     class Meta:
         model = ApiKey
         fields = ("user", "name", "scopes", "expires_at")
+        help_texts = {
+            "user": __("The key acts as this user."),
+            "name": __("Where it is used, to tell it by."),
+            "expires_at": __("Empty: it holds until it is revoked."),
+        }
 
     def clean_expires_at(self) -> datetime | None:
         """Raises `ValidationError` for a key that would never work."""
@@ -174,7 +179,7 @@ class ApiKeyPage(Page):
             return rendering.badge(_("user deactivated"), "warning")
         return rendering.badge(_("active"), "success")
 
-    @admin.display(description=__("scopes"), empty_value="–")
+    @admin.display(description=__("scopes"))
     def scope_words(self, key: ApiKey) -> str | None:
         return ", ".join(str(scope) for scope in key.scopes) or None
 

@@ -77,6 +77,13 @@ class DocumentPage(ReadOnlyPage, LongList):
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> StoredDocument | None:
+        """The document with its name made visible for the page's title too; nothing on this page is saved."""
+        document: StoredDocument | None = super().get_object(request, object_id, from_field)
+        if document is not None:
+            document.filename = rendering.visible(document.filename)
+        return document
+
     @admin.display(description=__("file"))
     def name(self, document: StoredDocument) -> SafeString:
         return rendering.line(document.filename)
@@ -90,7 +97,7 @@ class DocumentPage(ReadOnlyPage, LongList):
         url = reverse("admin:processing_task_changelist", query={"document__id__exact": document.id})
         return format_html('<a class="text-link" href="{}">{}</a>', url, _("What was asked of this document"))
 
-    @admin.display(description=__("pages"), empty_value="–")
+    @admin.display(description=__("pages"))
     def page_count(self, document: StoredDocument) -> int | None:
         return document.pages
 

@@ -25,7 +25,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
     """A provider, whose secret goes in and never comes out."""
 
     new_secret = forms.CharField(
-        label=__("Secret"),
+        label=__("New secret"),
         required=False,
         strip=True,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
@@ -44,6 +44,9 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             self.instance.secret = self.cleaned_data["new_secret"]
         elif self.cleaned_data.get("forget_secret"):
             self.instance.secret = ""
+        elif self.instance.secret_encrypted and "base_url" in self.changed_data:
+            # Else whoever may edit the address could have the secret sent to a server of their own, and read it.
+            self.add_error("new_secret", _("With another address, the secret has to be entered again, or forgotten."))
         return cleaned
 
 
@@ -52,11 +55,11 @@ class ProviderPage(Page):
     """An endpoint that serves models."""
 
     form = ProviderForm
-    list_display = ("name", "kind", "base_url", "state", "secret_state", "from_environment")
+    list_display = ("name", "kind", "base_url", "state", "secret_state", "origin")
     list_filter = ("kind", "enabled")
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("name", "base_url")
-    readonly_fields = ("secret_state", "state", "from_environment", "created_at", "updated_at")
+    readonly_fields = ("secret_state", "state", "origin", "created_at", "updated_at")
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> list[Any]:
         named = __("Variables of the environment set the address and the secret at every start.")
@@ -72,7 +75,7 @@ class ProviderPage(Page):
                 },
             ),
             (__("Behaviour"), {"fields": ("enabled", "timeout", "stall_timeout", "options")}),
-            *([(__("State"), {"fields": ("state", "from_environment", "created_at", "updated_at")})] if obj else []),
+            *([(__("State"), {"fields": ("state", "origin", "created_at", "updated_at")})] if obj else []),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
@@ -85,6 +88,10 @@ class ProviderPage(Page):
             return False
         return super().has_delete_permission(request, obj)
 
+    @admin.display(description=__("origin"))
+    def origin(self, provider: Provider) -> str:
+        return _origin(provider)
+
     @admin.display(description=__("state"))
     def state(self, provider: Provider) -> SafeString | str:
         if provider.enabled:
@@ -92,7 +99,7 @@ class ProviderPage(Page):
         off = rendering.badge(_("off"), "warning")
         return off + " " + rendering.line(provider.disabled_reason, length=200) if provider.disabled_reason else off
 
-    @admin.display(description=__("secret"))
+    @admin.display(description=__("stored secret"))
     def secret_state(self, provider: Provider) -> SafeString:
         if not provider.secret_encrypted:
             return rendering.badge(_("none"))
@@ -100,7 +107,7 @@ class ProviderPage(Page):
             is_readable = bool(provider.secret)
         except ModelError:
             is_readable = False
-        return rendering.badge(_("stored"), "success") if is_readable else rendering.badge(_("unreadable"), "danger")
+        return rendering.badge(_("yes"), "success") if is_readable else rendering.badge(_("unreadable"), "danger")
 
 
 @admin.register(RegisteredModel)
@@ -112,7 +119,7 @@ class RegisteredModelPage(Page):
     list_select_related = ("provider",)
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("public_id", "name", "upstream_id", "provider__name")
-    readonly_fields = ("probe", "why_not", "from_environment", "created_at", "updated_at")
+    readonly_fields = ("probe", "why_not", "origin", "created_at", "updated_at")
     fieldsets = (
         (
             None,
@@ -131,7 +138,7 @@ class RegisteredModelPage(Page):
         ),
         (
             __("What the service found out"),
-            {"fields": ("probe", "why_not", "from_environment", "created_at", "updated_at")},
+            {"fields": ("probe", "why_not", "origin", "created_at", "updated_at")},
         ),
     )
 
@@ -142,3 +149,11 @@ class RegisteredModelPage(Page):
     @admin.display(description=__("reason"))
     def why_not(self, model: RegisteredModel) -> SafeString:
         return rendering.line(model.reason, length=100)
+
+    @admin.display(description=__("origin"))
+    def origin(self, model: RegisteredModel) -> str:
+        return _origin(model)
+
+
+def _origin(row: Provider | RegisteredModel) -> str:
+    return _("environment") if row.from_environment else _("administrator")

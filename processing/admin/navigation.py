@@ -43,6 +43,7 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _list(_("Worker hosts"), "dns", "processing.workerhost"),
                 _list(_("Configuration history"), "history", "processing.configurationrevision"),
+                {"title": _("API documentation"), "icon": "api", "link": reverse("docs")},
             ],
         },
     ]

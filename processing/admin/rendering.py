@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-LINE_LENGTH = 60
+LINE_LENGTH = 40
 # A browser lays out a text of this length at once; an answer that repeats a whole book is better fetched by the API.
 BLOCK_LENGTH = 200_000
 
@@ -29,7 +29,9 @@ def visible(text: str) -> str:
 
 
 def line(text: str, length: int = LINE_LENGTH) -> SafeString:
-    """A name on one line, cut in the middle of a list but whole in its tooltip."""
+    """A name on one line: cut where it is long, whole in its tooltip, and a dash where there is none."""
+    if not text:
+        return format_html("-")
     shown = _BREAKS.sub(_spelled, visible(text))
     short = shown if len(shown) <= length else shown[: length - 1] + "…"
     return format_html('<bdi title="{}">{}</bdi>', shown, short)

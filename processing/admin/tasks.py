@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -94,7 +95,7 @@ class TaskPage(ReadOnlyPage, LongList):
             (
                 __("Work"),
                 {
-                    "fields": ("attempts_words", "host_words", "lease_expires_at", "task_peak", "sent_with", "request"),
+                    "fields": ("attempts_words", "host_words", "lease_expires_at", "task_peak", "sent_with", "sent_as"),
                     "description": __(
                         "Where it ran. A worker holds a lease while it works; when the lease runs out, the task "
                         "goes back to the queue."
@@ -140,11 +141,11 @@ class TaskPage(ReadOnlyPage, LongList):
     def file(self, task: Task) -> SafeString:
         return rendering.line(task.filename)
 
-    @admin.display(description=__("pages"), empty_value="–")
+    @admin.display(description=__("pages"))
     def page_count(self, task: Task) -> int | None:
         return task.pages
 
-    @admin.display(description=__("duration"), empty_value="–")
+    @admin.display(description=__("duration"))
     def took(self, task: Task) -> str | None:
         length = _duration(task)
         return None if length is None else rendering.duration(length)
@@ -157,12 +158,12 @@ class TaskPage(ReadOnlyPage, LongList):
     def progress_words(self, task: Task) -> str:
         return f"{task.progress:.0f} % · {task.step}" if task.step else f"{task.progress:.0f} %"
 
-    @admin.display(description=__("ended"), empty_value="–")
+    @admin.display(description=__("ended"))
     def ended(self, task: Task) -> str | None:
         length = _duration(task)
         if task.completed_at is None:
             return None
-        when = timezone.localtime(task.completed_at).strftime("%Y-%m-%d %H:%M:%S %Z")
+        when = localize(timezone.localtime(task.completed_at))
         return when if length is None else _("%(when)s, after %(length)s") % {"when": when, "length": self.took(task)}
 
     @admin.display(description=__("prompt"))
@@ -200,7 +201,7 @@ class TaskPage(ReadOnlyPage, LongList):
     def details(self, task: Task) -> SafeString:
         return rendering.as_json(_result(task).get("processing_metadata") or {})
 
-    @admin.display(description=__("tokens"), empty_value="–")
+    @admin.display(description=__("tokens"))
     def tokens(self, task: Task) -> str | None:
         if task.input_tokens is None or task.output_tokens is None:
             return None
@@ -214,22 +215,22 @@ class TaskPage(ReadOnlyPage, LongList):
     def attempts_words(self, task: Task) -> str:
         return _("%(done)d of at most %(most)d") % {"done": task.attempts, "most": task.max_attempts}
 
-    @admin.display(description=__("worker"), empty_value="–")
+    @admin.display(description=__("worker"))
     def host_words(self, task: Task) -> str | None:
         if not task.host:
             return None
         return _("%(host)s, process %(pid)s") % {"host": rendering.visible(task.host), "pid": task.worker_pid}
 
-    @admin.display(description=__("peak memory"), empty_value="–")
+    @admin.display(description=__("peak memory"))
     def task_peak(self, task: Task) -> str | None:
         return None if task.task_peak_mb is None else f"{task.task_peak_mb:.0f} MB"
 
-    @admin.display(description=__("API key"), empty_value="–")
+    @admin.display(description=__("API key"))
     def sent_with(self, task: Task) -> str | None:
         return None if task.api_key is None else rendering.visible(str(task.api_key))
 
     @admin.display(description=__("request id"))
-    def request(self, task: Task) -> SafeString:
+    def sent_as(self, task: Task) -> SafeString:
         return rendering.code(task.request_id)
 
 
