@@ -98,7 +98,7 @@ class TaskViewSet(GenericViewSet[Task]):
     )
     def retrieve(self, request: Request, pk: str) -> JsonResponse:
         """The same as `/api/v2/status/{task_id}`."""
-        return JsonResponse(status_resource.shown(status_resource.own_row(request, pk)))
+        return JsonResponse(status_resource.shown(status_resource.own_task(request, pk)))
 
     @extend_schema(
         operation_id="cancel",

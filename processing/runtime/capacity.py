@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +46,12 @@ def usable_ram() -> int:
 
 
 def memory_usage() -> MemoryUsage:
-    """The working set of the limiting control group against its limit, or that of the machine."""
+    """The working set of the limiting control group against its limit, or that of the machine, at most a second old."""
+    return _measured(int(time.monotonic()))
+
+
+@functools.lru_cache(maxsize=1)
+def _measured(_second: int) -> MemoryUsage:
     machine = psutil.virtual_memory()
     limit = cgroup.tightest_memory_limit()
     if limit and limit.limit < machine.total:

@@ -13,6 +13,13 @@ from processing.runtime.parameters import Parameters
 GIB = 1024**3
 
 
+@pytest.fixture(autouse=True)
+def measured_anew() -> None:
+    """A measurement is kept for a second; here every test has a machine of its own."""
+    capacity._measured.cache_clear()
+
+
+
 def test_it_works(settings: Settings) -> None:
     settings.API_V2_CONCURRENCY_POLICY = "safe"
     assert capacity.effective_max_concurrent(Parameters()) >= 1
