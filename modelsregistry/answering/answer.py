@@ -97,8 +97,8 @@ def _caption(question: Question) -> str:
 
 
 def _reading(pages: Sequence[SourcePage]) -> Reply:
-    """The text itself; a page is named only where there are several."""
-    if len(pages) == 1:
+    """The text itself, its pages named unless the first is all there is."""
+    if len(pages) == 1 and pages[0].number == 1:
         return Reply(pages[0].text.strip())
     text = "\n\n".join(f"[Page {page.number}]\n\n{page.text.strip()}" for page in pages)
     return Reply(text, candidates=len(pages))

@@ -1,0 +1,188 @@
+"""Asks a running service about labelled invoices and receipts and prints how often the built-in model is right.
+
+    python -m benchmarks.evaluate_local --url http://127.0.0.1:3000 --key sk-… --corpus ../shared/corpus [--all-fields]
+
+The corpus holds `invoices/*.{pdf,txt}` and `receipts/*.jpg`, each with a `.json` of the true values beside it. A
+citation counts as verbatim when its text, blanks apart, stands on the page it names, in the reading that the same
+service gives for "Extract the text".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.client import Client, RefusedError, UnendingError
+from benchmarks.compare import same_date, same_name, same_number
+
+READING_PROMPT = "Extract the text"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question about one kind of document: the JSON key of the true value, and how an answer is compared."""
+
+    key: str
+    prompt: str
+    right: Callable[[str, str], bool]
+    main: bool = False
+
+
+@dataclass
+class Tally:
+    """Counts for one question over all documents."""
+
+    asked: int = 0
+    right: int = 0
+    cited: int = 0
+    verbatim: int = 0
+    seconds: list[float] = field(default_factory=list)
+    misses: list[str] = field(default_factory=list)
+
+
+def ask(client: Client, document: Path, prompt: str, timeout: float) -> dict[str, Any]:
+    """The finished task's body. Raises `RuntimeError` if it does not complete."""
+    task = client.submit(document.name, document.read_bytes(), prompt)
+    body = client.wait(task, every=0.2, deadline=time.monotonic() + timeout)
+    if body["status"] != "completed":
+        raise RuntimeError(f"{body['status']} {body.get('error_code')}")
+    return body
+
+
+QUESTIONS = {
+    "invoices": (
+        Asked("amount", "What is the total amount?", same_number, main=True),
+        Asked("date", "What is the date?", same_date),
+        Asked("invoice_number", "What is the invoice number?", same_name),
+        Asked("issuer", "Who issued this invoice?", same_name),
+    ),
+    "receipts": (
+        Asked("total", "What is the total?", same_number, main=True),
+        Asked("date", "What is the date?", same_date),
+        Asked("company", "What is the company?", same_name),
+    ),
+}
+
+
+def documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every document of a folder with its true values."""
+    for truth in sorted(folder.glob("*.json")):
+        values = json.loads(truth.read_text())
+        for suffix in (".pdf", ".jpg", ".txt"):
+            document = truth.with_suffix(suffix)
+            if document.exists():
+                yield document, values[0] if isinstance(values, list) else values
+                break
+
+
+def pages_of(reading: str) -> dict[int, str]:
+    """The pages of a reading by number, each on one line; a reading without page marks is page 1."""
+    parts = re.split(r"^\[Page (\d+)\]$", reading, flags=re.MULTILINE)
+    if len(parts) == 1:
+        return {1: squeeze(reading)}
+    return {int(number): squeeze(text) for number, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def squeeze(text: str) -> str:
+    return " ".join(text.split())
+
+
+def evaluate(
+    client: Client, document: Path, truth: dict[str, Any], asked: list[Asked], timeout: float
+) -> dict[str, Tally]:
+    """One document's answers, compared with its true values and its own pages."""
+    pages = pages_of(ask(client, document, READING_PROMPT, timeout)["result"]["content"])
+    tallies: dict[str, Tally] = {}
+    for question in asked:
+        if truth.get(question.key) is None:
+            continue
+        body = ask(client, document, question.prompt, timeout)
+        answer = body["result"]["content"].split(" (page")[0]
+        citations = body["result"].get("citations") or []
+        tally = tallies[question.prompt] = Tally(asked=1, seconds=[float(body.get("processing_time") or 0.0)])
+        if question.right(answer, str(truth[question.key])):
+            tally.right = 1
+        else:
+            tally.misses.append(f"{document.name}: {truth[question.key]!r}, answered {answer[:80]!r}")
+        tally.cited = 1 if citations else 0
+        tally.verbatim = int(
+            bool(citations) and all(squeeze(entry["text"]) in pages.get(entry["page"], "") for entry in citations)
+        )
+    return tallies
+
+
+def merged(results: list[dict[str, Tally]]) -> dict[str, Tally]:
+    totals: dict[str, Tally] = defaultdict(Tally)
+    for result in results:
+        for prompt, tally in result.items():
+            total = totals[prompt]
+            total.asked += tally.asked
+            total.right += tally.right
+            total.cited += tally.cited
+            total.verbatim += tally.verbatim
+            total.seconds += tally.seconds
+            total.misses += tally.misses
+    return totals
+
+
+def report(kind: str, totals: dict[str, Tally]) -> None:
+    for prompt, tally in totals.items():
+        seconds = sum(tally.seconds) / max(len(tally.seconds), 1)
+        print(
+            f"{kind:9} {prompt:30} right {tally.right}/{tally.asked}  "
+            f"citation verbatim {tally.verbatim}/{tally.cited} cited  {seconds:.2f} s each"
+        )
+        for miss in tally.misses:
+            print(f"          - {miss}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default=os.environ.get("API_V2_URL", "http://127.0.0.1:3000"))
+    parser.add_argument("--key", default=os.environ.get("API_V2_KEY", ""), help="default: $API_V2_KEY")
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
+    parser.add_argument("--all-fields", action="store_true", help="ask for dates, numbers and names too")
+    parser.add_argument("--parallel", type=int, default=2, help="documents in flight at once")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for one task")
+    arguments = parser.parse_args()
+    if not arguments.key:
+        parser.error("an API key is needed: --key or API_V2_KEY")
+    with Client(arguments.url, arguments.key) as client:
+        failures = sum(_evaluate_kind(client, kind, arguments) for kind in QUESTIONS)
+    return 1 if failures else 0
+
+
+def _evaluate_kind(client: Client, kind: str, arguments: argparse.Namespace) -> int:
+    """Print the shares for one folder; the number of its documents that got no answer."""
+    asked = [question for question in QUESTIONS[kind] if question.main or arguments.all_fields]
+    results: list[dict[str, Tally]] = []
+    failures = 0
+    with ThreadPoolExecutor(arguments.parallel) as pool:
+        futures = {
+            document.name: pool.submit(evaluate, client, document, truth, asked, arguments.timeout)
+            for document, truth in documents(arguments.corpus / kind)
+        }
+        for name, future in futures.items():
+            try:
+                results.append(future.result())
+            except (RuntimeError, RefusedError, UnendingError, httpx.HTTPError) as error:
+                failures += 1
+                print(f"{kind:9} {name}: {type(error).__name__} {error}", file=sys.stderr)
+    report(kind, merged(results))
+    return failures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
