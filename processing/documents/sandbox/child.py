@@ -113,10 +113,9 @@ def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> No
             return
         contents = kind.read(file, job.options, job.limits)
         wire.send(stream, {"kind": "opened", "pages": contents.page_count})
-        with wire.Batch(stream) as batch:
-            for page in contents.pages:
-                batch.add(*_message(page))
-            batch.add({"kind": "end"})
+        for page in contents.pages:
+            _send_page(stream, page)
+        wire.send(stream, {"kind": "end"})
     except UnreadableDocument as error:
         wire.send(stream, {"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
     except MemoryError:
@@ -129,7 +128,7 @@ def _cause(error: UnreadableDocument) -> str:
     return type(error.__cause__ or error).__name__
 
 
-def _message(page: Page) -> tuple[dict[str, Any], bytes]:
+def _send_page(stream: socket.socket, page: Page) -> None:
     text = page.text.encode("utf-8", "replace")
     header = {"kind": "page", "number": page.number, "method": page.method, "text": len(text), "image": page.image_type}
-    return header, text + (page.image or b"")
+    wire.send(stream, header, text + (page.image or b""))

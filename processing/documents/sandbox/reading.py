@@ -30,6 +30,7 @@ class Reading:
         self.page_count: int | None = None
         self.peak_mb: float | None = None
         self._answers = answers
+        self._receiver = wire.Receiver(answers)
         self._outcome = outcome
         self._job = job
         self._deadline = deadline
@@ -90,7 +91,7 @@ class Reading:
         limits = self._job.limits
         most = min(self._left, limits.page_text_bytes + limits.page_image_bytes)
         try:
-            message = wire.receive(self._answers, self._deadline, most)
+            message = self._receiver.next(self._deadline, most)
         except TimeoutError as error:
             raise _timeout() from error
         except wire.TooMuchError as error:

@@ -9,14 +9,12 @@ import json
 import socket
 import struct
 import time
-from typing import Any, Self
+from typing import Any
 
 LENGTHS = struct.Struct("!II")
 EXTRA_FORMATS = "SANDBOX_EXTRA_FORMATS"  # the variable by which a server learns of formats beside the registry's
 MAX_HEADER = 64 * 1024
-CHUNK = 1024 * 1024
-BATCH = 64 * 1024
-MOMENT = 0.01  # seconds
+CHUNK = 256 * 1024
 
 
 class BrokenStreamError(Exception):
@@ -28,80 +26,58 @@ class TooMuchError(Exception):
 
 
 def send(stream: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
-    with Batch(stream) as batch:
-        batch.add(header, body)
+    """Send at once: a page that has been read is not held back while the next one takes its time."""
+    packed = json.dumps(header, separators=(",", ":")).encode()
+    stream.sendall(LENGTHS.pack(len(packed), len(body)) + packed + (body if len(body) < CHUNK else b""))
+    if len(body) >= CHUNK:
+        stream.sendall(body)
 
 
-class Batch:
-    """Messages on their way: those that follow one another within moments share a write, since every write wakes the
-    reader; those that take their time go out one by one."""
+class Receiver:
+    """The client's end. It takes whatever has arrived at a time, since pages are small and every call has its price."""
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
-        self._held = bytearray()
-        self._sent = time.monotonic()
+        self._arrived = bytearray()
 
-    def __enter__(self) -> Self:
-        return self
+    def next(self, deadline: float, max_body: int) -> tuple[dict[str, Any], bytes] | None:
+        """The next message, or None where the stream ends between two.
 
-    def __exit__(self, *_: object) -> None:
-        self._flush()
+        `deadline` is a `time.monotonic()` value. Raises `TimeoutError`, `BrokenStreamError`, `TooMuchError`.
+        """
+        if not self._arrived and not self._more(deadline):
+            return None
+        header_length, body_length = LENGTHS.unpack(self._take(LENGTHS.size, deadline))
+        if header_length > MAX_HEADER:
+            raise BrokenStreamError
+        if body_length > max_body:
+            raise TooMuchError
+        try:
+            header = json.loads(self._take(header_length, deadline))
+        except (ValueError, RecursionError) as error:
+            raise BrokenStreamError from error
+        if not isinstance(header, dict):
+            raise BrokenStreamError
+        return header, self._take(body_length, deadline)
 
-    def add(self, header: dict[str, Any], body: bytes = b"") -> None:
-        packed = json.dumps(header, separators=(",", ":")).encode()
-        self._held += LENGTHS.pack(len(packed), len(body)) + packed
-        if len(body) >= BATCH:
-            self._flush()
-            self._stream.sendall(body)
-        else:
-            self._held += body
-        if len(self._held) >= BATCH or time.monotonic() - self._sent > MOMENT:
-            self._flush()
+    def _take(self, count: int, deadline: float) -> bytes:
+        """`count` bytes, which are allocated as they arrive: a length that lies costs nothing."""
+        while len(self._arrived) < count:
+            if not self._more(deadline):
+                raise BrokenStreamError
+        taken = bytes(memoryview(self._arrived)[:count])
+        del self._arrived[:count]
+        return taken
 
-    def _flush(self) -> None:
-        if self._held:
-            self._stream.sendall(self._held)
-            self._held.clear()
-        self._sent = time.monotonic()
-
-
-def receive(stream: socket.socket, deadline: float, max_body: int) -> tuple[dict[str, Any], bytes] | None:
-    """The next message, or None where the stream ends between two.
-
-    `deadline` is a `time.monotonic()` value. Raises `TimeoutError`, `BrokenStreamError`, `TooMuchError`.
-    """
-    prefix = _exactly(stream, LENGTHS.size, deadline, may_end=True)
-    if not prefix:
-        return None
-    header_length, body_length = LENGTHS.unpack(prefix)
-    if header_length > MAX_HEADER:
-        raise BrokenStreamError
-    if body_length > max_body:
-        raise TooMuchError
-    try:
-        header = json.loads(_exactly(stream, header_length, deadline))
-    except (ValueError, RecursionError) as error:
-        raise BrokenStreamError from error
-    if not isinstance(header, dict):
-        raise BrokenStreamError
-    return header, _exactly(stream, body_length, deadline)
-
-
-def _exactly(stream: socket.socket, count: int, deadline: float, *, may_end: bool = False) -> bytes:
-    """`count` bytes, which are allocated as they arrive: a length that lies costs nothing."""
-    received = bytearray()
-    while len(received) < count:
+    def _more(self, deadline: float) -> bool:
+        """Wait for bytes; False at the end of the stream."""
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
-        stream.settimeout(remaining)
+        self._stream.settimeout(remaining)
         try:
-            chunk = stream.recv(min(count - len(received), CHUNK))
+            chunk = self._stream.recv(CHUNK)
         except ConnectionResetError:
-            chunk = b""
-        if not chunk:
-            if may_end and not received:
-                return b""
-            raise BrokenStreamError
-        received += chunk
-    return bytes(received)
+            return False
+        self._arrived += chunk
+        return bool(chunk)
