@@ -14,6 +14,7 @@ from rest_framework.viewsets import ViewSet
 from processing.api.permissions import PublicEndpoint
 from processing.operations import health
 
+HEALTH_STATES = ["healthy", "degraded", "unhealthy"]
 SERVICE_STATES = ["healthy", "unhealthy", "disabled"]
 
 
@@ -38,7 +39,7 @@ class MemoryUsageSerializer(serializers.Serializer[dict[str, Any]]):
 class HealthSerializer(serializers.Serializer[dict[str, Any]]):
     """How the service is."""
 
-    status = serializers.ChoiceField(["healthy", "degraded", "unhealthy"])
+    status = serializers.ChoiceField(HEALTH_STATES)
     version = serializers.CharField()
     timestamp = serializers.FloatField(help_text="Unix seconds.")
     services = ServicesSerializer()
