@@ -161,6 +161,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "API v2",
     "DESCRIPTION": "Post a document and a prompt; get an answer with the pages it rests on.",
     "VERSION": API_V2_VERSION,
+    "OAS_VERSION": "3.1.0",  # the parameters' own JSON schema is part of it
+    "ENUM_NAME_OVERRIDES": {
+        "HealthStatus": "processing.api.health.HEALTH_STATES",
+        "ServiceState": "processing.api.health.SERVICE_STATES",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
