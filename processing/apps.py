@@ -13,8 +13,10 @@ class ProcessingConfig(AppConfig):
 
     def ready(self) -> None:
         """Stop every command, server and worker whose environment is malformed, with a line that names the variable."""
-        from processing.documents import registry
-        from processing.documents import checks  # noqa: F401 -- importing it registers it
+        from processing.documents import (
+            checks,  # noqa: F401 -- importing it registers it
+            registry,
+        )
         from processing.runtime.defaults import MalformedVariablesError, defaults
         from processing.runtime.parameters import accept_formats
 
