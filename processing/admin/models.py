@@ -37,6 +37,11 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         model = Provider
         fields = ("name", "kind", "base_url", "options", "enabled", "timeout", "stall_timeout")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.from_environment:
+            del self.fields["new_secret"], self.fields["forget_secret"]
+
     def clean(self) -> dict[str, Any] | None:
         """The secret is set before the model is validated, so that its driver is asked about the new one."""
         cleaned = super().clean()

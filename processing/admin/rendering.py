@@ -31,7 +31,7 @@ def visible(text: str) -> str:
 def line(text: str, length: int = LINE_LENGTH) -> SafeString:
     """A name on one line: cut where it is long, whole in its tooltip, and a dash where there is none."""
     if not text:
-        return format_html("-")
+        return SafeString("-")
     shown = _BREAKS.sub(_spelled, visible(text))
     short = shown if len(shown) <= length else shown[: length - 1] + "…"
     return format_html('<bdi title="{}">{}</bdi>', shown, short)

@@ -39,7 +39,7 @@ HEAVY = ("result", "prompt", "options", "error")
 class TaskPage(ReadOnlyPage, LongList):
     """What was asked, where it stands, what came out."""
 
-    list_display = ("state", "model", "owner", "file", "page_count", "created_at", "took", "error_code")
+    list_display = ("state", "asked_model", "owner", "file", "page_count", "created_at", "took", "code")
     list_display_links = ("state", "file")
     list_filter = ("status", ModelFilter, ErrorCodeFilter, "created_at")
     list_select_related = ("owner",)
@@ -64,14 +64,14 @@ class TaskPage(ReadOnlyPage, LongList):
         answer = (
             __("Answer"),
             {
-                "fields": ("answer", "passages", "model_used", "tokens", "details"),
+                "fields": ("answer", "passages", "answered_by", "tokens", "details"),
                 "description": __("What the model wrote, and the passages of the document that it rests on."),
             },
         )
         error = (
             __("Error"),
             {
-                "fields": ("error_sentence", "error_code", "error_type"),
+                "fields": ("error_sentence", "code", "error_type"),
                 "description": __("What the caller was told. The cause is in the log, under the id of the task."),
             },
         )
@@ -88,7 +88,7 @@ class TaskPage(ReadOnlyPage, LongList):
             (
                 __("Question"),
                 {
-                    "fields": ("question", "model", "file", "document_link", "file_words", "settings_in_force"),
+                    "fields": ("question", "asked_model", "file", "document_link", "file_words", "settings_in_force"),
                     "description": __("What was sent, and with which settings it is worked on."),
                 },
             ),
@@ -136,6 +136,18 @@ class TaskPage(ReadOnlyPage, LongList):
     @admin.display(description=__("status"))
     def state(self, task: Task) -> SafeString:
         return rendering.badge(task.get_status_display(), BADGES.get(Status(task.status), ""))
+
+    @admin.display(description=__("model"))
+    def asked_model(self, task: Task) -> SafeString:
+        return rendering.line(task.model)
+
+    @admin.display(description=__("model used"))
+    def answered_by(self, task: Task) -> SafeString:
+        return rendering.line(task.model_used)
+
+    @admin.display(description=__("error code"))
+    def code(self, task: Task) -> SafeString:
+        return rendering.line(task.error_code)
 
     @admin.display(description=__("file"))
     def file(self, task: Task) -> SafeString:

@@ -89,7 +89,7 @@ class Format(Protocol):
         ...
 
 
-class UnreadableDocument(Exception):  # noqa: N818 - named for what it says, as the tree of errors.py is
+class UnreadableDocument(Exception):
     """The file is broken, encrypted or beyond a limit; `code` is stable, `detail` is a sentence for the client.
 
     Codes: `document_broken`, `document_encrypted`, `document_too_complex`, and `type_mismatch` for a file that turns

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelsregistry.registry import ModelEntry
-
 from modelsregistry import registry
 from modelsregistry.contract import GenerationResult
+from modelsregistry.registry import ModelEntry
 from processing.documents.contract import ReadOptions
 from processing.errors import DocumentFailed, ModelFailed
 from processing.pipeline import evidence, prompt, read
@@ -77,7 +76,6 @@ def _outcome(
             "prompt_length": len(task.prompt),
             "response_length": len(answer.text),
             "model_config": options.kept(),
-            "upstream_model": answer.model,
             "finish_reason": answer.finish_reason,
             "dropped": list(answer.dropped),
             "extraction_method": _method(document.methods),
@@ -133,7 +131,7 @@ class _Reporter:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._last = 0.0
+        self._last = time.monotonic()
 
     def page(self, number: int, of: int | None) -> None:
         """About to read page `number`."""

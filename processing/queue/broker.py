@@ -31,7 +31,7 @@ _LOOK_AGAIN = 0.25  # seconds; tasks become due and slots become free without a 
 _GLANCE = 0.02  # seconds between two looks at SQLite's change counter: 0.8 % of a core
 
 
-class TaskBroker(Broker):
+class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
     """The `broker_class` of the cluster. Nothing is ever enqueued here: submitting a task is writing its row."""
 
     _seen = -1  # the database's change counter when we last looked
