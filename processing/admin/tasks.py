@@ -168,7 +168,8 @@ class TaskPage(ReadOnlyPage, LongList):
 
     @admin.display(description=__("progress"))
     def progress_words(self, task: Task) -> str:
-        return f"{task.progress:.0f} % · {task.step}" if task.step else f"{task.progress:.0f} %"
+        percent = f"{task.progress:.0f} %"
+        return f"{percent} · {rendering.visible(task.step)}" if task.step else percent
 
     @admin.display(description=__("ended"))
     def ended(self, task: Task) -> str | None:
