@@ -12,7 +12,7 @@ from .layout import Line, lines_of, squeeze, units_of
 from .passages import Index
 from .prose import answer_prose
 from .questions import Question, Type, parse
-from .replies import Reply, quote
+from .replies import Reply, clean, quote
 from .summary import central, tells
 
 NOT_FOUND = "The document does not say."
@@ -116,7 +116,7 @@ def _summary(question: Question, reader: Reader) -> Reply:
     if not chosen:
         return Reply(NOT_FOUND)
     units = [(index.units[position], score) for position, score in chosen]
-    text = "\n".join(f"- {quote(unit.text, unit.page.number)}" for unit, _ in units)
+    text = "\n".join(f"- {quote(clean(unit), unit.page.number)}" for unit, _ in units)
     passages = tuple(Passage(unit.page.number, squeeze(unit.text), round(score, 3)) for unit, score in units)
     return Reply(text, passages, telling)
 

@@ -116,7 +116,7 @@ def _share(word: str, own: set[str], around: set[str]) -> float:
 
 _NAMED = re.compile(r"(?<![.!?]\s)(?<!^)\b[^\W\d_a-z][^\W\d_]+(?:\s+[^\W\d_a-z][\w.]*)+")
 _PLACE = re.compile(
-    r"\b(?:street|st\.|road|avenue|building|floor|city|located|office|room|strasse|rue|jalan)\b|\b\d{5,6}\b"
+    r"\b(?:street|st\.|road|avenue|building|floor|city|located|based|headquarter\w*|office|room|strasse|rue|jalan)\b|\b\d{5,6}\b"
 )
 _VERB_OF_DEFINITION = re.compile(
     r"\b(?:is|are|means?|refers? to|denotes?|defined as|stands for|describes?|ist|sind|bedeutet|est|sont|zijn)\b|:"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, takewhile
 
 from modelsregistry.contract import Passage
@@ -11,14 +11,17 @@ from modelsregistry.contract import Passage
 from .layout import Kind, Line, Unit, squeeze
 from .passages import Hit, Index, is_place
 from .questions import Question, Type
-from .replies import LONGEST_PASSAGE, Reply, quote
+from .replies import LONGEST_PASSAGE, Reply, clean, quote
+from .synonyms import related
 from .tables import answer_cell
 from .values import Value, of_kind, vague_dates
-from .words import terms, tokens
+from .words import stem, terms, tokens
 
 _VALUE_KINDS = {Type.AMOUNT: "amount", Type.DATE: "date", Type.PERCENT: "percent", Type.COUNT: "count"}
 _MOST_ITEMS = 25
 _CLOSE = 0.92
+_BESIDE = 35
+_COUNTING = frozenset({stem("number"), stem("total"), stem("count"), stem("different")})
 
 
 def answer_prose(question: Question, index: Index, lines: Sequence[Line]) -> Reply | None:
@@ -88,6 +91,8 @@ def _value(question: Question, kind: str, index: Index, hits: Sequence[Hit]) -> 
         values = [value for value in of_kind(kind, unit.text) if value.sure or kind != "amount"]
         if not values and kind == "date":
             values = vague_dates(unit.text)
+        if question.type is Type.COUNT:
+            values = [value for value in values if _counts(question, unit.text, value)]
         if values:
             value = (
                 _from_row(unit, values) if len(values) > 2 and kind == "amount" else _nearest(question, unit, values)
@@ -95,6 +100,13 @@ def _value(question: Question, kind: str, index: Index, hits: Sequence[Hit]) -> 
             text = quote(unit.text[value.start : value.end], unit.page.number)
             return Reply(text, (_evidence(unit, hit),), len(hits))
     return None
+
+
+def _counts(question: Question, text: str, value: Value) -> bool:
+    """Whether the thing counted, the first word of the question that says anything, stands beside the number."""
+    beside = text[max(0, value.start - _BESIDE) : value.end + _BESIDE]
+    counted = next((word for word in question.terms if word not in _COUNTING), None)
+    return counted is None or not {counted, *related(counted)}.isdisjoint(terms(beside))
 
 
 def _from_row(unit: Unit, values: Sequence[Value]) -> Value:
@@ -111,6 +123,10 @@ def _nearest(question: Question, unit: Unit, values: Sequence[Value]) -> Value:
     return min(values, key=lambda value: min(abs(value.start - place) + (value.start < place) * 3 for place in places))
 
 
+def _run(index: Index, positions: Iterable[int], kind: Kind) -> Iterator[int]:
+    return takewhile(lambda position: index.units[position].kind is kind, positions)
+
+
 def _list(index: Index, hits: Sequence[Hit], candidates: int) -> Reply | None:
     """The items under the best heading or after the sentence that announces them."""
     for hit in hits:
@@ -118,7 +134,10 @@ def _list(index: Index, hits: Sequence[Hit], candidates: int) -> Reply | None:
         if unit.kind is not Kind.HEADING and not unit.text.rstrip(" *_").endswith(":"):
             continue
         after = range(start, min(start + _MOST_ITEMS, len(index.units)))
-        run = list(takewhile(lambda position: index.units[position].kind is Kind.ITEM, after))
+        kind = index.units[start].kind if start < len(index.units) else Kind.SENTENCE
+        if kind not in (Kind.ITEM, Kind.ROW):
+            continue
+        run = list(_run(index, after, kind))
         if len(run) > 1:
             return _quoted(index, [(position, hit.coverage) for position in run], candidates)
     return None
@@ -149,14 +168,8 @@ def _passage(question: Question, index: Index, hits: Sequence[Hit]) -> Reply | N
 def _quoted(index: Index, chosen: Sequence[tuple[int, float]], candidates: int) -> Reply:
     units = [(index.units[position], score) for position, score in chosen]
     lead = "- " if len(units) > 1 else ""
-    text = "\n".join(lead + quote(_clean(unit), unit.page.number) for unit, _ in units)
+    text = "\n".join(lead + quote(clean(unit), unit.page.number) for unit, _ in units)
     return Reply(text, tuple(_evidence(unit, Hit(0, score, 0)) for unit, score in units), candidates)
-
-
-def _clean(unit: Unit) -> str:
-    """A unit without its list mark or table bars."""
-    text = re.sub(r"^\s*(?:[-*•◦▪●–\ue000-\uf8ff]|\(?\d{1,2}[.)])\s+", "", unit.text)
-    return squeeze(text.strip().strip("|").replace("|", " · ")) if unit.kind is Kind.ROW else squeeze(text)
 
 
 def _evidence(unit: Unit, hit: Hit) -> Passage:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from modelsregistry.contract import Passage
 
-from .layout import Line, squeeze
+from .layout import Kind, Line, Unit, squeeze
 
 LONGEST_PASSAGE = 600
 
@@ -26,6 +27,15 @@ class Reply:
 
 def quote(value: str, page: int) -> str:
     return f"{squeeze(value)} (page {page})"
+
+
+def clean(unit: Unit) -> str:
+    """A unit without its list mark or table bars."""
+    text = _MARK.sub("", unit.text)
+    return squeeze(text.strip().strip("|").replace("|", " · ")) if unit.kind is Kind.ROW else squeeze(text)
+
+
+_MARK = re.compile(r"^\s*(?:[-*•◦▪●–\ue000-\uf8ff]|\(?\d{1,2}[.)])\s+")
 
 
 def evidence(line: Line, start: int, end: int, label_line: Line | None = None) -> str:

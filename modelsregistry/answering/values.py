@@ -33,6 +33,7 @@ _NUMBER = (
 _AMOUNT = re.compile(
     rf"(?<![\w.,/#-])(?:(?P<before>{_CURRENCY})[ \t:]{{0,3}})?(?P<sign>[-+\u2212]\s?)?"
     rf"(?<![\d/])(?<!\d[.,:-])(?P<number>{_NUMBER})"
+    rf"(?P<scale>\s?(?:million|billion|trillion|thousand|bn|mn|Mio|Mrd|Millionen|Milliarden|millions|milliards|crore|lakh)\b\.?)?"
     rf"(?![\d%]|[.,/:-]\d|\s?%|-?[a-z])(?:[ \t]{{0,2}}(?P<after>{_CURRENCY})(?![\w]))?"
 )
 

@@ -52,21 +52,23 @@ _SUFFIXES = (
 )  # fmt: skip
 
 
+def _stripped(word: str) -> str:
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= 4:
+            return word[: -len(suffix)]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+
+
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """`word` without one inflection of the common European kinds; at least four letters remain.
+    """`word` without the inflections of the common European kinds; at least four letters remain.
 
     Light on purpose: it has to bring `cancellation`, `cancelled` and `cancel` together, not to be right for a linguist.
     """
     if len(word) < 4 or not word.isalpha():
         return word
-    for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= 4:
-            word = word[: -len(suffix)]
-            break
-    else:
-        if word.endswith("s") and not word.endswith("ss"):
-            word = word[:-1]
+    for _ in range(2):
+        word = _stripped(word)
     if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "aeos":
         word = word[:-1]
     return word

@@ -96,6 +96,24 @@ def test_a_list_is_given_item_by_item() -> None:
     assert len(result.passages or ()) == 3
 
 
+def test_a_table_answers_the_sentence_that_announces_it() -> None:
+    page = (
+        "Here is what a respectful duck could eat:\n\n| Part | Food |\n|---|---|\n| Leaves | Ash |\n| Grain | Corn |\n"
+    )
+
+    assert "Leaves · Ash (page 1)" in ask("What do ducks eat?", page).text
+
+
+def test_a_number_counts_only_beside_what_is_counted() -> None:
+    page = "In 1914 the company ran 15 mills in the north. Its employees were paid well by the company."
+
+    assert ask("How many employees does the company have?", page).text == "The document does not say."
+
+
+def test_a_scale_belongs_to_the_sum() -> None:
+    assert ask("What was the revenue?", "The revenue grew to $9 million in four years.").text == "$9 million (page 1)"
+
+
 def test_every_part_of_a_prompt_gets_its_line() -> None:
     result = ask("When was the company founded and who is the director?", COMPANY)
 
