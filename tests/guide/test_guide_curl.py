@@ -94,10 +94,11 @@ def key(service: RunningService) -> str:
     return service.key
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(service: RunningService) -> str:
-    """Host and port, as they replace `localhost:3000`."""
+    """Host and port, as they replace `localhost:3000`. Every web process has noticed by then that workers are there."""
     require("bash", "curl")
+    until(lambda: all(set(health_of(service)["services"].values()) == {"healthy"} for _ in range(20)))
     return service.url.removeprefix("http://").rstrip("/")
 
 
@@ -106,6 +107,11 @@ def api(service: RunningService, key: str) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False) as client:
         yield client
+
+
+def health_of(service: RunningService) -> Any:
+    """Asked on a connection of its own, which any of the web processes may take."""
+    return httpx.get(f"{service.url}/api/v2/health", trust_env=False).json()
 
 
 def submit(api: httpx.Client, name: str, content: bytes) -> str:
