@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -32,17 +33,23 @@ def main() -> int:
     if not files:
         sys.exit(f"There are no files in {', '.join(options.kinds)} of {options.corpus}.")
     with Client(options.url, options.key) as client:
-        in_flight = options.in_flight or 2 * client.health()["max_concurrent"]
+        in_flight = options.in_flight or 2 * _health(client)["max_concurrent"]
         print(f"{len(files)} files, {in_flight} in flight, model {options.model}\n", file=sys.stderr)
         started = time.monotonic()
         outcomes = _post_all(client, files, options, in_flight)
-        seconds = time.monotonic() - started
-        health = client.health()
-    if options.out:
-        options.out.write_text("".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in outcomes))
-    print(table(outcomes))
-    print(f"\n{len(outcomes)} files in {seconds:.0f} s, {in_flight} in flight.")
-    return _verdict(outcomes, str(health["services"]["workers"]))
+        print(table(outcomes))
+        print(f"\n{len(outcomes)} files in {time.monotonic() - started:.0f} s, {in_flight} in flight.")
+        if options.out:
+            options.out.write_text("".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in outcomes))
+        return _verdict(outcomes, str(_health(client)["services"]["workers"]))
+
+
+def _health(client: Client) -> dict[str, Any]:
+    """What the service says of itself; ends the program where it says nothing."""
+    try:
+        return client.health()
+    except (httpx.HTTPError, ValueError) as error:
+        sys.exit(f"The service gives no reply about its health: {error}")
 
 
 def _options() -> argparse.Namespace:
