@@ -62,7 +62,7 @@ def citations(found: list[Mapping[str, Any]]) -> SafeString:
     """The passages that an answer rests on: the contract's `page`, `text` and `score`."""
     return render_to_string(
         "processing/admin/citations.html",
-        {"citations": [{**passage, "text": visible(str(passage.get("text", "")))} for passage in found]},
+        {"citations": [{name: visible(str(value)) for name, value in passage.items()} for passage in found]},
     )
 
 

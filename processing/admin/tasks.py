@@ -45,11 +45,14 @@ class TaskPage(ReadOnlyPage, LongList):
     list_select_related = ("owner",)
     search_fields = ("filename", "owner__username", "error_code")
     search_help_text = __("Task id, file name, owner or error code")
-    ordering = ("-seq",)
     actions = ("cancel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         return super().get_queryset(request).defer(*HEAVY)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str]:
+        """The latest first: ended tasks by their end, all others by their arrival, as their indexes have them."""
+        return ("-completed_at",) if request.GET.get("status__exact") in FINAL else ("-seq",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Task], search_term: str

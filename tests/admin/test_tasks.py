@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from processing.documents.models import StoredDocument
 from processing.tasks.models import Status, Task
@@ -88,6 +90,26 @@ def test_the_list_neither_counts_all_tasks_nor_reads_their_answers(as_root: Clie
     about_tasks = [query["sql"] for query in queries if "processing_task" in query["sql"]]
     assert about_tasks
     assert not [sql for sql in about_tasks if "COUNT(" in sql or '"result"' in sql or "LIMIT" not in sql]
+
+
+def test_the_latest_task_comes_first(as_root: Client, document: StoredDocument) -> None:
+    now = timezone.now()
+    first = make_task(document, status=Status.COMPLETED, completed_at=now)
+    second = make_task(document, status=Status.COMPLETED, completed_at=now - timedelta(minutes=1))
+
+    assert found(as_root) == [second, first]
+    assert found(as_root, status__exact="completed") == [first, second]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plan as SQLite writes it")
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_a_list_of_ended_tasks_is_read_in_the_order_of_an_index(as_root: Client, status: str) -> None:
+    rows = as_root.get(LIST, {"status__exact": status}).context["cl"].queryset[:50]
+
+    plan = rows.explain()
+
+    assert "task_by_status" in plan
+    assert "TEMP B-TREE FOR ORDER BY" not in plan
 
 
 def test_a_longer_list_takes_no_more_queries(as_root: Client, document: StoredDocument) -> None:
