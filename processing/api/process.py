@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
@@ -20,7 +17,7 @@ from processing.api.errors import ProblemSerializer
 from processing.api.process_fields import ProcessReplySerializer, ProcessSerializer
 from processing.api.requests import request_id
 from processing.api.upload import take_in
-from processing.api.uploads import BoundedUploadHandler
+from processing.api.uploads import FileViewSet
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ServiceUnavailable
 from processing.pipeline.options import RequestOptions
@@ -34,16 +31,8 @@ from processing.tasks.models import Task
 _CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
 
 
-class ProcessViewSet(ViewSet):
+class ProcessViewSet(FileViewSet):
     """Submitting work."""
-
-    parser_classes = [MultiPartParser]
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Before the body is touched, by CSRF or by anyone: it goes through our upload handler."""
-        self.uploads = BoundedUploadHandler(request, current().parameters.file_limit)
-        request.upload_handlers = [self.uploads]
-        return super().initialize_request(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="process",

@@ -89,6 +89,7 @@ class TaskStatusSerializer(serializers.Serializer[Any]):
 class StatusViewSet(ViewSet):
     """Where a task stands."""
 
+    lookup_url_kwarg = "task_id"
     lookup_value_regex = "[0-9a-fA-F-]{36}"
 
     @extend_schema(
@@ -96,24 +97,24 @@ class StatusViewSet(ViewSet):
         summary="Read a task's state and, once completed, its answer",
         responses={200: TaskStatusSerializer, "4XX": ProblemSerializer},
     )
-    def retrieve(self, request: Request, pk: str) -> JsonResponse:
+    def retrieve(self, request: Request, task_id: str) -> JsonResponse:
         """The state of one of the caller's own tasks."""
-        return JsonResponse(shown(own_task(request, pk)))
+        return JsonResponse(shown(own_task(request, task_id)))
 
 
-def own_task(request: Request, pk: str) -> Task:
+def own_task(request: Request, task_id: str) -> Task:
     """The caller's task, with `COLUMNS` loaded. Raises `NotFound`, for a stranger's too."""
-    task_id = Task._meta.get_field("id").get_db_prep_value(identifier(pk), connection)
-    task = next(iter(Task.objects.raw(_READ, [task_id, request.user.pk])), None)
+    wanted = Task._meta.get_field("id").get_db_prep_value(identifier(task_id), connection)
+    task = next(iter(Task.objects.raw(_READ, [wanted, request.user.pk])), None)
     if task is None:
         raise NotFound("There is no such task.", "task_not_found")
     return task
 
 
-def identifier(pk: str) -> uuid.UUID:
+def identifier(task_id: str) -> uuid.UUID:
     """The task's id out of its path. Raises `NotFound` for what cannot be one."""
     try:
-        return uuid.UUID(pk)
+        return uuid.UUID(task_id)
     except ValueError:
         raise NotFound("There is no such task.", "task_not_found") from None
 

@@ -67,6 +67,8 @@ class TaskViewSet(GenericViewSet[Task]):
 
     serializer_class = TaskListItemSerializer
     pagination_class = NewestFirst
+    lookup_field = "id"
+    lookup_url_kwarg = "task_id"
     lookup_value_regex = "[0-9a-fA-F-]{36}"
     queryset = Task.objects.none()
 
@@ -96,17 +98,17 @@ class TaskViewSet(GenericViewSet[Task]):
         summary="Read one task",
         responses={200: status_resource.TaskStatusSerializer, "4XX": ProblemSerializer},
     )
-    def retrieve(self, request: Request, pk: str) -> JsonResponse:
+    def retrieve(self, request: Request, task_id: str) -> JsonResponse:
         """The same as `/api/v2/status/{task_id}`."""
-        return JsonResponse(status_resource.shown(status_resource.own_task(request, pk)))
+        return JsonResponse(status_resource.shown(status_resource.own_task(request, task_id)))
 
     @extend_schema(
         operation_id="cancel",
         summary="Cancel a task",
         responses={200: CancelledSerializer, "4XX": ProblemSerializer},
     )
-    def destroy(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, task_id: str) -> Response:
         """Stop it: work that has begun ends within two seconds."""
-        task_id = status_resource.identifier(pk)
-        lifecycle.cancel(caller(request).pk, task_id)
-        return Response({"message": "The task is cancelled.", "task_id": str(task_id), "timestamp": time.time()})
+        wanted = status_resource.identifier(task_id)
+        lifecycle.cancel(caller(request).pk, wanted)
+        return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": time.time()})

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
-from processing.api.uploads import BoundedUploadHandler, ReceivedFile
+from processing.api.uploads import FileViewSet, ReceivedFile
 from processing.documents import intake
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput
@@ -43,15 +40,8 @@ class StoredDocumentSerializer(serializers.Serializer[Any]):
     expires_at = serializers.FloatField(allow_null=True)
 
 
-class UploadViewSet(ViewSet):
+class UploadViewSet(FileViewSet):
     """Storing documents."""
-
-    parser_classes = [MultiPartParser]
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Before the body is touched: it goes through our upload handler."""
-        request.upload_handlers = [BoundedUploadHandler(request, current().parameters.file_limit)]
-        return super().initialize_request(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="upload",

@@ -8,8 +8,12 @@ from typing import Any
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
 
 from processing.errors import InvalidInput
+from processing.runtime.configuration import current
 from processing.runtime.parameters import BYTES_PER_MB
 
 FIELD = "file"
@@ -35,13 +39,13 @@ class ReceivedFile(TemporaryUploadedFile):
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """Takes the one part called `file`, up to `limit` bytes; other files are read past and named in `ignored`."""
+    """Takes the one part called `file`, up to `max_file_size`; other files are read past and named in `ignored`."""
 
     chunk_size = 1024 * 1024
 
-    def __init__(self, request: HttpRequest, limit: int) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         super().__init__(request)
-        self.limit = limit
+        self.limit = 0
         self.ignored: list[str] = []
         self.received: ReceivedFile | None = None
 
@@ -57,6 +61,7 @@ class BoundedUploadHandler(FileUploadHandler):
 
         A chunked body has no length; it is counted as it arrives.
         """
+        self.limit = current().parameters.file_limit
         chunked = bool(META.get("HTTP_TRANSFER_ENCODING"))
         if not chunked and content_length > self.limit + _ROOM_FOR_FIELDS:
             raise too_large(self.limit)
@@ -85,6 +90,19 @@ class BoundedUploadHandler(FileUploadHandler):
     def upload_interrupted(self) -> None:
         if self.received is not None:
             self.received.close()
+
+
+class FileViewSet(ViewSet):
+    """A resource that takes a file. `uploads` is the handler that the body went through."""
+
+    parser_classes = [MultiPartParser]
+    uploads: BoundedUploadHandler
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Before the body is touched, by the CSRF check or by anyone."""
+        self.uploads = BoundedUploadHandler(request)
+        request.upload_handlers = [self.uploads]
+        return super().initialize_request(request, *args, **kwargs)
 
 
 def too_large(limit: int) -> InvalidInput:
