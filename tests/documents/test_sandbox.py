@@ -162,6 +162,11 @@ def test_the_server_carries_no_django(sandbox: Sandbox) -> None:
     assert printed.strip() == "False"
 
 
+def test_text_recognition_does_not_report_to_its_maker(sandbox: Sandbox) -> None:
+    read_text(sandbox)
+    assert "ORT_DISABLE_TELEMETRY=1" in Path(f"/proc/{sandbox.server_pid}/environ").read_text()
+
+
 def test_the_deadline_ends_a_child_that_hangs(sandbox: Sandbox) -> None:
     with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=soon(2)) as reading:
         pid = int(next(reading).text)

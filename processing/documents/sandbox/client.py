@@ -169,6 +169,7 @@ class Sandbox:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT),
             "MALLOC_ARENA_MAX": "2",  # Threads of the text recognition would each take 64 MB of address space.
+            "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime would report to its maker; nothing leaves this machine.
             EXTRA_FORMATS: " ".join(self._extra_formats),
         }
 
