@@ -67,7 +67,7 @@ def wait_until_healthy(client: Client) -> None:
     """
     started = time.monotonic()
     while time.monotonic() < started + _PATIENCE:
-        with contextlib.suppress(OSError, KeyError, ValueError):
+        with contextlib.suppress(OSError, KeyError, TypeError, ValueError):
             status = client.get("/api/v2/health")["status"]
             if status == "healthy" or time.monotonic() > started + _DEGRADED_IS_ALL:
                 return
@@ -87,7 +87,7 @@ def ask(client: Client, document: Path, prompt: str) -> Answer:
             time.sleep(_EVERY)
     except urllib.error.HTTPError as error:
         raise DemonstrationFailedError(f"the service answered {error.code}: {error.read(2000).decode()}") from error
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DemonstrationFailedError(f"the service gave no usable reply ({error!r})") from error
     raise DemonstrationFailedError(f"no answer within {_PATIENCE:.0f} s")
 

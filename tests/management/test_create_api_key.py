@@ -1,0 +1,61 @@
+"""`create_api_key` gives a key to whom it is asked for, and scripts can read it."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from processing.access import keys
+from processing.access.models import ApiKey
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin() -> User:
+    return User.objects.create_superuser("root")
+
+
+def test_it_works(admin: User, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("create_api_key")
+    secret, nothing = capsys.readouterr().out.split("\n")
+
+    key = keys.find(secret)
+    assert key is not None
+    assert (key.user, key.scopes, nothing) == (admin, [], "")
+
+
+def test_an_admin_key_carries_the_scope_and_the_name(admin: User, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("create_api_key", "--admin", "--name", "backup script")
+
+    key = keys.find(capsys.readouterr().out.strip())
+    assert key is not None
+    assert (key.scopes, key.name) == (["admin"], "backup script")
+
+
+def test_another_users_key_is_theirs(admin: User, capsys: pytest.CaptureFixture[str]) -> None:
+    ada = User.objects.create_user("ada")
+    call_command("create_api_key", "--user", "ada")
+
+    key = keys.find(capsys.readouterr().out.strip())
+    assert key is not None
+    assert key.user == ada
+
+
+def test_an_admin_key_for_one_who_is_none_says_so_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    User.objects.create_user("ada")
+    call_command("create_api_key", "--user", "ada", "--admin")
+
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 1
+    assert "no administrator's permissions" in printed.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--user", "nobody"], ["--user", "former"]])
+def test_without_such_an_active_user_no_key_is_made(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    User.objects.create_user("former", is_active=False)
+    with pytest.raises(CommandError):
+        call_command("create_api_key", *arguments)
+    assert capsys.readouterr().out == ""
+    assert not ApiKey.objects.exists()
