@@ -17,3 +17,9 @@ def test_it_is_only_read() -> None:
 
 def test_a_bad_key_does_not_hide_it() -> None:
     assert APIClient().get("/api/version", headers={"Authorization": "Bearer sk-wrong"}).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "target"), [("/admin", "/admin/"), ("/", "/api/v2/docs")])
+def test_what_a_person_types_leads_somewhere(path: str, target: str) -> None:
+    response = APIClient().get(path)
+    assert (response.status_code, response["Location"]) == (302, target)
