@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
@@ -36,6 +37,8 @@ class Command(BaseCommand):
                 code = self._serve(demo=options["demo"])
         except (listening.AddressUnavailableError, DataDirectoryInUseError) as error:
             raise CommandError(str(error), returncode=listening.EXIT_CONFIGURATION) from None
+        except ImproperlyConfigured as error:  # a variable that the models' provider is described by
+            raise CommandError(str(error), returncode=2) from None
         raise SystemExit(code)
 
     def _serve(self, *, demo: bool) -> int:
