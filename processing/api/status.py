@@ -14,7 +14,7 @@ from rest_framework.viewsets import ViewSet
 
 from processing.api.errors import ProblemSerializer
 from processing.errors import NotFound
-from processing.queue.submit import place_of
+from processing.queue.submit import position_of
 from processing.runtime.capacity import memory_usage
 from processing.tasks.models import Status, Task
 
@@ -128,7 +128,7 @@ def shown(task: Task) -> dict[str, Any]:
         "status": task.status,
         "progress": task.progress,
         "step": task.step,
-        "position": place_of(task.seq, task.priority).position if task.status == Status.QUEUED else None,
+        "position": position_of(task.seq, task.priority) if task.status == Status.QUEUED else None,
         "result": task.result,
         "error": task.error or None,
         "error_type": task.error_type or None,

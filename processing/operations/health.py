@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db.models import DateTimeField, ExpressionWrapper
-from django.db.models.functions import Now
 
 from modelsregistry import registry
 from processing.operations.probe import Probe
-from processing.queue.host import ALIVE_WITHIN
+from processing.queue import host
 from processing.queue.models import WorkerHost
 from processing.runtime import configuration
 from processing.runtime.capacity import MemoryUsage, effective_max_concurrent, memory_usage
@@ -79,9 +77,7 @@ def _ask_database() -> _Tasks:
 
 
 def _ask_workers() -> bool:
-    # By the database's clock, which is the one that the hosts' heartbeats are written by.
-    oldest = ExpressionWrapper(Now() - ALIVE_WITHIN, output_field=DateTimeField())
-    return WorkerHost.objects.filter(workers__gt=0, heartbeat_at__gt=oldest).exists()
+    return WorkerHost.objects.filter(host.alive(), workers__gt=0).exists()
 
 
 def _ask_storage() -> bool:

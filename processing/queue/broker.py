@@ -12,7 +12,7 @@ import time
 import uuid
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 from django_q.brokers import Broker
 from django_q.signing import SignedPackage
@@ -50,7 +50,7 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
                 if wanted:
                     return [(None, _delivery()) for _ in range(wanted)]
                 self._wait_for_change(end)
-        except DatabaseError:
+        except Error:
             logger.exception("Failed to look for work")
             connection.close()
             time.sleep(_TURN)

@@ -7,8 +7,8 @@ import os
 import socket
 from datetime import timedelta
 
+from django.db.models import DateTimeField, ExpressionWrapper, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from processing.queue.models import WorkerHost
 from processing.runtime import capacity
@@ -22,6 +22,11 @@ def name() -> str:
     return socket.gethostname()
 
 
+def alive() -> Q:
+    """The hosts whose heartbeat is fresh, by the clock that it is written with: the database's."""
+    return Q(heartbeat_at__gt=ExpressionWrapper(Now() - ALIVE_WITHIN, output_field=DateTimeField()))
+
+
 def say_started(workers: int) -> None:
     """Write this host's row anew."""
     WorkerHost.objects.update_or_create(
@@ -30,7 +35,7 @@ def say_started(workers: int) -> None:
             "pid": os.getpid(),
             "workers": workers,
             "max_concurrent": workers,
-            "started_at": timezone.now(),
+            "started_at": Now(),
             "heartbeat_at": Now(),
         },
     )

@@ -10,6 +10,7 @@ import threading
 from types import FrameType
 
 import psutil
+from django.db import Error, connection, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
@@ -43,14 +44,25 @@ def run() -> int:
         if not cluster.sentinel.is_alive():
             logger.critical("cluster died", extra={"exit_code": cluster.sentinel.exitcode})
             return 1
-        host.say_alive(effective_max_concurrent(current().parameters))
-        lifecycle.reap()
+        _beat()
     _end(cluster)
     return 0
 
 
+def _beat() -> None:
+    """Say that the host is alive, and give back what died elsewhere. A database that does not answer is no reason to
+    end the cluster: its workers may be in the middle of their work."""
+    try:
+        host.say_alive(effective_max_concurrent(current().parameters))
+        lifecycle.reap()
+    except Error:
+        logger.warning("heartbeat could not be written", exc_info=True)
+        connection.close()
+
+
 def _started_cluster(workers: int) -> Cluster:
     """The cluster with its processes forked; each of them dies with the process that made it."""
+    connections.close_all()  # A connection that two processes share is of use to neither.
     os.register_at_fork(after_in_child=_die_with_parent)
     Conf.WORKERS = workers
     cluster = Cluster()

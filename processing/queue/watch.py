@@ -10,10 +10,11 @@ import logging
 import signal
 import threading
 import time
-from types import FrameType, TracebackType
-from typing import Literal, Self
+from collections.abc import Callable
+from types import FrameType
+from typing import Literal, TypeVar
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim
@@ -25,6 +26,7 @@ _RENEW = 5.0  # seconds between two renewals of the lease
 _ASK_AGAIN = 2.0  # seconds until an interruption that was swallowed is sent again
 
 Reason = Literal["lost", "deadline"]
+Result = TypeVar("Result")
 
 
 class Interrupted(BaseException):
@@ -32,7 +34,7 @@ class Interrupted(BaseException):
 
 
 class Watch:
-    """A context around the work, inside which the main thread may be interrupted.
+    """Guards one piece of work in the main thread, which may be interrupted while it lasts and not a moment longer.
 
     `reason` then says why: `lost` (the task was cancelled or given to another worker) or `deadline`, which is a
     `time.monotonic()` value.
@@ -46,15 +48,24 @@ class Watch:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def __enter__(self) -> Self:
+    def over(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns. Raises `Interrupted`, and after that nothing interrupts the thread any more."""
+        try:
+            try:
+                self._begin()
+                return work()
+            finally:
+                self._end()
+        except Interrupted:
+            self._end()  # A signal may have come just as the first call began; the next one is seconds away.
+            raise
+
+    def _begin(self) -> None:
         signal.signal(signal.SIGUSR1, self._on_signal)
         self._inside = True
         self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         self._inside = False
         self._done.set()
         self._thread.join()
@@ -80,7 +91,7 @@ class Watch:
         """Whether the task is still ours. While the database does not answer, the lease decides: we work on."""
         try:
             return lifecycle.heartbeat(self._claim) if renew else lifecycle.still_held(self._claim)
-        except DatabaseError:
+        except Error:
             logger.warning("lease could not be renewed", extra={"task": self._claim.id}, exc_info=True)
             connection.close()
             return True

@@ -6,8 +6,10 @@ import logging
 import os
 import time
 
+from django.db import InterfaceError, OperationalError, connection
+
 from modelsregistry.errors import ModelError, ModelTimeout
-from processing.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, ProcessingError
+from processing.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, ProcessingError, ServiceUnavailable
 from processing.pipeline import run
 from processing.pipeline.options import RequestOptions
 from processing.queue import host
@@ -31,16 +33,19 @@ def work() -> None:
     logger.info("task started", extra={"task": claim.id, "attempt": claim.task.attempts})
     try:
         outcome = _within_bounds(claim, in_force)
+        if outcome is not None:
+            lifecycle.complete(claim, outcome)
     except ProcessingError as error:
         if error.__cause__ is not None:
             logger.warning("task met an error", extra={"task": claim.id, "code": error.code}, exc_info=True)
         lifecycle.fail(claim, error)
+    except (OperationalError, InterfaceError):
+        logger.exception("task lost its database", extra={"task": claim.id})
+        connection.close()
+        lifecycle.fail(claim, ServiceUnavailable("The database did not answer.", "database_unavailable"))
     except Exception:
         logger.exception("task met an unexpected error", extra={"task": claim.id})
         lifecycle.fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
-    else:
-        if outcome is not None:
-            lifecycle.complete(claim, outcome)
 
 
 def _within_bounds(claim: Claim, in_force: InForce) -> Outcome | None:
@@ -49,9 +54,9 @@ def _within_bounds(claim: Claim, in_force: InForce) -> Outcome | None:
     deadline = time.monotonic() + options.timeout
     watch = Watch(claim, deadline)
     try:
-        with watch:
-            return run.run(claim, options, in_force.parameters, deadline)
+        return watch.over(lambda: run.run(claim, options, in_force.parameters, deadline))
     except Interrupted:
+        connection.close()  # It may have been in the middle of a statement, and a driver may still wait for the answer.
         if watch.reason == "lost":
             logger.info("work stopped: the task is not ours any more", extra={"task": claim.id})
             return None

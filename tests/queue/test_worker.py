@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, OperationalError, connection
 
 from modelsregistry.errors import ModelMisconfigured, ModelOverloaded
 from processing.errors import ProcessingError
@@ -127,3 +127,26 @@ def test_a_worker_survives_every_ending(ask: Ask, monkeypatch: pytest.MonkeyPatc
         patch.setattr(run, "run", blocked(threading.Event()))
         ended(ask(timeout=0.1))
     assert ended(ask()).status == Status.COMPLETED
+
+
+def test_a_database_that_is_lost_meanwhile_costs_an_attempt_and_not_the_task(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any) -> None:
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "complete", lost)
+        task = ended(ask())
+    assert (task.status, task.attempts) == (Status.QUEUED, 1)
+    Task.objects.update(available_at=task.created_at)
+    assert ended(task).status == Status.COMPLETED
+
+
+def test_an_answer_that_cannot_be_stored_ends_the_task(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise DataError("unsupported Unicode escape sequence")
+
+    monkeypatch.setattr(lifecycle, "complete", refused)
+    task = ended(ask())
+    assert (task.status, task.error_code) == (Status.FAILED, "internal_error")
