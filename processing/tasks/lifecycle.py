@@ -108,7 +108,7 @@ def claim(host: str, pid: int, limit: int) -> Claim | None:
         seq = waiting.values_list("seq", flat=True).first()
         if seq is None:
             return None
-        Task.objects.filter(seq=seq, status=Status.QUEUED).update(
+        won = Task.objects.filter(seq=seq, status=Status.QUEUED).update(
             status=Status.PROCESSING,
             attempts=F("attempts") + 1,
             lease_token=F("lease_token") + 1,
@@ -119,6 +119,8 @@ def claim(host: str, pid: int, limit: int) -> Claim | None:
             progress=0.0,
             step="starting",
         )
+        if not won:
+            return None
         task = Task.objects.select_related("document").get(seq=seq)
     return Claim(task, task.lease_token)
 
@@ -159,8 +161,9 @@ def complete(claim: Claim, outcome: Outcome) -> bool:
     return won
 
 
-def fail(claim: Claim, error: ProcessingError, *, task_peak_mb: float | None = None) -> bool:
-    """End the task as `failed`, or put it back in line while the error is retryable and attempts are left."""
+def fail(claim: Claim, error: ProcessingError) -> bool:
+    """End the task as `failed`, or put it back in line while the error is retryable and attempts are left; False when
+    the lease is lost, and then nothing is written."""
     task = claim.task
     if error.retryable and task.attempts < task.max_attempts:
         return release(claim, delay=error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1))
@@ -171,9 +174,8 @@ def fail(claim: Claim, error: ProcessingError, *, task_peak_mb: float | None = N
         error=error.detail,
         error_type=error.error_type,
         error_code=error.code,
-        task_peak_mb=task_peak_mb,
     )
-    _log("Failed task", claim, code=error.code)
+    _log("Failed task" if won else "late failure dropped", claim, code=error.code)
     return won
 
 
@@ -187,7 +189,7 @@ def release(claim: Claim, *, delay: float = 0.0) -> bool:
         lease_expires_at=None,
         available_at=_from_now(timedelta(seconds=delay)),
     )
-    _log("task released", claim, delay=delay)
+    _log("task released" if released else "late release dropped", claim, delay=delay)
     return released == 1
 
 

@@ -126,7 +126,7 @@ def test_a_retryable_error_puts_the_task_back_until_its_attempts_are_spent(alice
         task.refresh_from_db()
         assert task.status == Status.QUEUED
         assert task.available_at > timezone.now() + timedelta(seconds=5)
-        Task.objects.update(available_at=timezone.now())
+        Task.objects.update(available_at=timezone.now() - timedelta(seconds=1))
     assert lifecycle.fail(claimed(), error)
     task.refresh_from_db()
     assert (task.status, task.error_code, task.error_type) == (Status.FAILED, "overloaded", "processing_error")
