@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from modelsregistry.contract import PageImage, SourcePage
 from processing.documents import registry, sandbox, store
 from processing.documents.contract import Page, ReadOptions
+from processing.documents.limits import MIB
 from processing.documents.models import StoredDocument
+from processing.errors import DocumentFailed
+
+# All pages go into one question, which is held five times over while it is encoded and sent.
+MAX_PICTURE_BYTES = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +30,10 @@ def read(
 ) -> ReadDocument:
     """Read the whole document; `on_page(number, of)` is called before each page, `of` being None when unknown.
 
-    Raises `DocumentFailed` or `DeadlineExceeded`.
+    Raises `DocumentFailed` (`too_many_pictures` for more than `MAX_PICTURE_BYTES`) or `DeadlineExceeded`.
     """
     pages: list[SourcePage] = []
+    pictured = 0
     methods: dict[str, int] = {}
     with (
         store.opened(document) as file,
@@ -35,6 +41,13 @@ def read(
     ):
         on_page(1, reading.page_count)
         for page in reading:
+            pictured += len(page.image or b"")
+            if pictured > MAX_PICTURE_BYTES:
+                raise DocumentFailed(
+                    "The pictures of the pages are more than one question can carry. Send fewer pages, or set "
+                    "vision_mode to force_text.",
+                    "too_many_pictures",
+                )
             pages.append(_source_page(page))
             methods[page.method] = methods.get(page.method, 0) + 1
             if reading.page_count is None or page.number < reading.page_count:
