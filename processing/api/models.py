@@ -122,8 +122,7 @@ def _capabilities(entry: ModelEntry) -> list[str]:
 def _default(in_force: InForce) -> str:
     """The model that answers by default; if none can, the name that the configuration wants, which `models` lacks."""
     wanted = in_force.parameters.admin_model
-    chosen = in_force.sources.get("admin_model", "default") != "default"
     try:
-        return registry.default_model(wanted, chosen=chosen).id
+        return registry.default_model(wanted, chosen=in_force.was_set("admin_model")).id
     except ModelError:
         return wanted

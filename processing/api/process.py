@@ -82,8 +82,7 @@ def _model(asked: dict[str, Any], in_force: InForce) -> ModelEntry:
     if asked.get("model"):
         model = registry.find(asked["model"])
     else:
-        chosen = in_force.sources.get("admin_model", "default") != "default"
-        model = registry.default_model(parameters.admin_model, chosen=chosen)
+        model = registry.default_model(parameters.admin_model, chosen=in_force.was_set("admin_model"))
     if not model.available:
         raise ModelMisconfigured(f"The model {model.id} is not available. {model.reason}".strip(), "model_unavailable")
     if asked.get("vision_mode") == "force_vision" and not (model.vision and parameters.enable_vision):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.db.models import QuerySet
@@ -110,5 +109,5 @@ class TaskViewSet(GenericViewSet[Task]):
     def destroy(self, request: Request, task_id: str) -> Response:
         """Stop it: work that has begun ends within two seconds."""
         wanted = status_resource.identifier(task_id)
-        lifecycle.cancel(caller(request).pk, wanted)
-        return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": time.time()})
+        ended = lifecycle.cancel(caller(request).pk, wanted)
+        return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": ended.timestamp()})

@@ -12,8 +12,6 @@ from processing.documents import registry, sandbox, store
 from processing.documents.models import StoredDocument
 from processing.errors import DocumentFailed, InvalidInput
 
-_HEAD = 8192  # bytes that tell what a file is
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -30,7 +28,7 @@ def take_in(owner: User, file: UploadedFile[bytes], sha256: str, rules: Rules) -
     """
     filename = store.display_name(file.name or "")
     file.seek(0)
-    kind = registry.identify(filename, file.read(_HEAD), supported=rules.supported, blocked=rules.blocked)
+    kind = registry.identify(filename, file.read(registry.HEAD), supported=rules.supported, blocked=rules.blocked)
     file.seek(0)
     try:
         inspection = sandbox.inspect(file, kind)

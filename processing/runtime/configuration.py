@@ -45,6 +45,10 @@ class InForce:
     revision: int
     sources: Mapping[str, str]
 
+    def was_set(self, key: str) -> bool:
+        """Whether an operator set this parameter, in the environment or at run time."""
+        return self.sources.get(key, "default") != "default"
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
