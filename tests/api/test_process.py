@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import uuid
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models.functions import Now
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from processing.documents.models import StoredDocument
+from processing.queue.models import WorkerHost
 from processing.runtime import configuration
 from processing.tasks.models import Task
 from tests import samples
@@ -22,6 +26,7 @@ pytestmark = pytest.mark.django_db
 
 URL = "/api/v2/process"
 PROMPT = "What is the total amount?"
+UPLOADED = "file_id filename size type checksum pages created_at expires_at"
 
 
 def upload(name: str = "invoice.pdf", data: bytes | None = None) -> SimpleUploadedFile:
@@ -73,6 +78,15 @@ def test_it_works(alice: Tenant) -> None:
     assert (task.filename, task.file_type, task.pages) == ("invoice.pdf", "application/pdf", 1)
 
 
+def test_the_reply_tells_whether_it_starts_now_or_where_it_waits(alice: Tenant) -> None:
+    WorkerHost.objects.create(
+        host="one", pid=1, workers=1, max_concurrent=1, started_at=timezone.now(), heartbeat_at=Now()
+    )
+    first, second = post(alice).json(), post(alice).json()
+    assert (first["status"], first["position"]) == ("processing", None)
+    assert (second["status"], second["position"], second["estimated_time"]) == ("queued", 2, None)
+
+
 def test_the_parts_of_the_older_demo_client_are_taken(alice: Tenant) -> None:
     """No Content-Type on the file's part, options before it, a doubled slash in the path."""
     boundary = "b0undary"
@@ -87,12 +101,16 @@ def test_the_parts_of_the_older_demo_client_are_taken(alice: Tenant) -> None:
 
 
 def test_one_upload_serves_many_prompts(alice: Tenant, mallory: Tenant) -> None:
-    first = alice.client.post("/api/v2/upload", {"file": upload()}, format="multipart")
+    data = samples.pdf()
+    first = alice.client.post("/api/v2/upload", {"file": upload(data=data)}, format="multipart")
     assert first.status_code == 201, first.content
     body = first.json()
+    assert set(body) == set(UPLOADED.split())
     assert (body["pages"], body["type"], body["filename"]) == (1, "application/pdf", "invoice.pdf")
-    again = alice.client.post("/api/v2/upload", {"file": upload(data=samples.pdf())}, format="multipart").json()
-    assert StoredDocument.objects.count() == len({body["file_id"], again["file_id"]})
+    assert (body["size"], body["checksum"]) == (len(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
+    again = alice.client.post("/api/v2/upload", {"file": upload(data=data)}, format="multipart").json()
+    assert again["file_id"] == body["file_id"]
+    assert StoredDocument.objects.count() == 1
     fields = {"file_id": body["file_id"], "prompt": PROMPT, "model": "local"}
     assert alice.client.post(URL, fields, format="multipart").status_code == 200
     assert_problem(mallory.client.post(URL, fields, format="multipart"), 404, "file_not_found")
@@ -167,18 +185,19 @@ def test_a_thousand_fields_are_refused(alice: Tenant) -> None:
 
 @pytest.mark.usefixtures("nothing_is_kept")
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "kind", "status", "code"),
     [
-        (b"no multipart at all", "multipart/form-data; boundary=x"),
-        (b"--x\r\ngarbage", "multipart/form-data; boundary=x"),
-        (b"", "multipart/form-data"),
-        (b"", "multipart/form-data; boundary=" + "x" * 300),
+        (b"no multipart at all", "multipart/form-data; boundary=x", 422, "required"),
+        (b"--x\r\ngarbage", "multipart/form-data; boundary=x", 422, "required"),
+        (b"--x--\r\n", "multipart/form-data", 400, "malformed_body"),
+        (b"--x--\r\n", "multipart/form-data; boundary=" + "x" * 201, 400, "malformed_body"),
+        (b"--x--\r\n", "multipart/form-data; boundary=" + "x" * 900, 415, "unsupported_media_type"),
     ],
 )
-def test_a_malformed_body_is_refused(alice: Tenant, body: bytes, kind: str) -> None:
-    response = alice.client.generic("POST", URL, body, kind)
-    assert response.status_code in (400, 422), response.content
-    assert response.json()["error_type"] == "validation_error"
+def test_a_malformed_body_is_refused(alice: Tenant, body: bytes, kind: str, status: int, code: str) -> None:
+    """Where Django can make nothing of a body it finds no fields in it, and the first that is missing is named."""
+    told = assert_problem(alice.client.generic("POST", URL, body, kind), status, code)
+    assert told["error_type"] == "validation_error"
 
 
 @pytest.mark.usefixtures("nothing_is_kept")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from processing.errors import DocumentFailed
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Outcome
 from processing.tasks.models import Status, Task
@@ -51,6 +52,17 @@ def test_the_state_of_a_running_task(alice: Tenant) -> None:
     body = get(alice, task).json()
     assert (body["status"], body["progress"], body["step"]) == ("processing", 25.0, "extracting page 3 of 12")
     assert body["result"] is None
+
+
+def test_a_failed_task_says_why(alice: Tenant) -> None:
+    task = submitted(alice)
+    lifecycle.fail(claimed(), DocumentFailed("The document is damaged.", "document_broken"))
+    body = get(alice, task).json()
+    assert (body["status"], body["result"]) == ("failed", None)
+    told = (body["error"], body["error_type"], body["error_code"])
+    assert told == ("The document is damaged.", "processing_error", "document_broken")
+    assert body["completed_at"] >= body["started_at"] >= body["created_at"] > 0
+    assert body["progress"] is not None
 
 
 @pytest.mark.parametrize("path", ["/api/v2/status/{}", "/api/v2/tasks/{}", "/api/v2/status/{}/"])
