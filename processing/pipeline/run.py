@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from modelsregistry import registry
@@ -22,6 +24,7 @@ from processing.tasks.lifecycle import Claim, Outcome
 
 _READING_SHARE = 70.0  # percent of the progress that reading takes; the model has the rest
 _BETWEEN_REPORTS = 0.25  # seconds; a progress report is a durable write
+_PEAK_RESET = "5"  # proc(5): what forgets the peak of a process's resident memory
 
 
 def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float) -> Outcome:
@@ -29,6 +32,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     task = claim.task
     if task.document is None:
         raise DocumentFailed("The document of this task has been deleted.", "document_gone")
+    _forget_peak()
     timings = _Stopwatch()
     report = _Reporter(claim)
     model = registry.find(task.model)
@@ -105,6 +109,12 @@ def _method(methods: Mapping[str, int]) -> str:
     """One word for where the text came from; `mixed` when it came from several places."""
     used = [method for method in methods if method != "none"]
     return used[0] if len(used) == 1 else "mixed" if used else "none"
+
+
+def _forget_peak() -> None:
+    """Let the peak be this task's: the worker has lived through others. Where that cannot be, it is the worker's."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text(_PEAK_RESET)
 
 
 def _peak_mb(reader_mb: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 from typing import Any
@@ -129,14 +130,15 @@ def test_a_worker_survives_every_ending(ask: Ask, monkeypatch: pytest.MonkeyPatc
     assert ended(ask()).status == Status.COMPLETED
 
 
-def test_a_database_that_is_lost_meanwhile_costs_an_attempt_and_not_the_task(
+def lost(*_: Any) -> None:
+    raise OperationalError("the connection is lost")
+
+
+def test_a_database_that_is_lost_while_a_task_runs_costs_an_attempt_and_not_the_task(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lost(*_: Any) -> None:
-        raise OperationalError("database is locked")
-
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle, "complete", lost)
+        patch.setattr(run, "run", lost)
         task = ended(ask())
     assert (task.status, task.attempts) == (Status.QUEUED, 1)
     Task.objects.update(available_at=task.created_at)
@@ -150,3 +152,13 @@ def test_an_answer_that_cannot_be_stored_ends_the_task(ask: Ask, monkeypatch: py
     monkeypatch.setattr(lifecycle, "complete", refused)
     task = ended(ask())
     assert (task.status, task.error_code) == (Status.FAILED, "internal_error")
+
+
+def test_the_peak_of_memory_is_the_tasks_own(ask: Ask) -> None:
+    ballast = b"x" * (300 * 1024 * 1024)
+    assert ballast.endswith(b"x")
+    del ballast
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    task = ended(ask())
+    assert task.task_peak_mb is not None
+    assert task.task_peak_mb < before
