@@ -91,8 +91,3 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing will change this task any more."""
-        return self.status in FINAL
