@@ -58,6 +58,7 @@ class ProcessTree:
 
     def __init__(self, services: Sequence[Service]) -> None:
         self._services = services
+        self._others: set[int] = set()  # children that this process had before
         self.stop = threading.Event()
 
     def stop_on_signals(self) -> None:
@@ -72,6 +73,7 @@ class ProcessTree:
     def run(self) -> int:
         """Block until the end; returns the exit code, and leaves no process behind."""
         lifeline.adopt_orphans()
+        self._others = {child.pid for child in psutil.Process().children()}
         try:
             for service in self._services:
                 service.start()
@@ -97,7 +99,7 @@ class ProcessTree:
         if service.failures > len(_PAUSES):
             logger.critical("service cannot be kept running", extra={"service": service.name})
             return 1
-        self._end_orphans()
+        self._kill_all_but(self._others | {other.process.pid for other in self._services if other.process})
         if not self.stop.wait(_PAUSES[max(0, service.failures - 1)]):
             service.start()
         return 0
@@ -110,13 +112,12 @@ class ProcessTree:
         for process in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
-        _kill(psutil.Process().children(recursive=True))
+        self._kill_all_but(self._others)
 
-    def _end_orphans(self) -> None:
-        """Kill what a dead service left: by `adopt_orphans` it has become our child."""
-        ours = {service.process.pid for service in self._services if service.process and service.running}
-        left = [child for child in psutil.Process().children() if child.pid not in ours]
-        _kill([*left, *(grandchild for child in left for grandchild in _children(child))])
+    def _kill_all_but(self, spared: set[int]) -> None:
+        """Kill every other child and its descendants; the orphans of a dead service are our children by then."""
+        left = [child for child in psutil.Process().children() if child.pid not in spared]
+        _kill([*left, *(descendant for child in left for descendant in _children(child))])
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -123,6 +123,17 @@ def test_a_service_that_will_not_end_is_killed_with_its_children(tmp_path: Path,
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+def test_processes_that_are_not_the_trees_are_spared(tmp_path: Path, run: Callable[..., Running]) -> None:
+    with subprocess.Popen([sys.executable, "-c", FOREVER]) as other:
+        running = run(service("a", writing(tmp_path / "a"), tmp_path))
+        psutil.Process(int(wait_for(tmp_path / "a")[0])).kill()
+        wait_for(tmp_path / "a", 2)
+        running.end()
+
+        assert other.poll() is None
+        other.kill()
+
+
 def test_a_child_ends_with_the_server_that_started_it(tmp_path: Path) -> None:
     root = str(Path(__file__).resolve().parents[2])
     child = (

@@ -143,7 +143,7 @@ def test_a_second_service_on_the_same_data_directory_is_refused(service: Running
     [("PORT", "http"), ("API_V2_WEB_THREADS", "2"), ("API_V2_TIMEOUT", "soon"), ("OPENAI_API_BASE_URL", "ftp://x")],
 )
 def test_a_malformed_variable_stops_the_start_and_is_named(tmp_path: Path, name: str, value: str) -> None:
-    process = stack.start({**stack.environment_for(tmp_path, 1), name: value}, tmp_path)
+    process = stack.start({**stack.environment_for(tmp_path, stack.free_port()), name: value}, tmp_path)
     process.communicate(timeout=60)
 
     assert process.returncode == 2
