@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -37,6 +38,7 @@ class Environment(BaseModel):
     database_url: str = Field("", alias="DATABASE_URL")
     secret_key: str = Field("", alias="SECRET_KEY")
     secret_key_fallbacks: Words = Field([], alias="SECRET_KEY_FALLBACKS")
+    host_name: str = Field(default_factory=socket.gethostname, alias="API_V2_HOST_NAME", max_length=200)
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(3000, alias="PORT", ge=1, le=65535)
     web_processes: int = Field(2, alias="API_V2_WEB_PROCESSES", ge=1, le=64)

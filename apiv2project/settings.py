@@ -20,6 +20,7 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 API_V2_VERSION = "2.0.0"
 API_V2_PUBLIC_ENDPOINTS = frozenset(ENV.public_endpoints)
+API_V2_HOST_NAME = ENV.host_name
 API_V2_CONCURRENCY_POLICY = ENV.concurrency_policy
 
 # Django's debug pages would show settings and source to a client: `DEBUG=true` raises the log level alone.
@@ -92,6 +93,20 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-20000;"
         ),
+    }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Connections are kept, so each request and each task first asks whether its own still works. A server that is gone
+    # is noticed within seconds, and what hangs on the server ends there. The URL's own options (`?name=value`) hold.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        "application_name": f"api-v2 {API_V2_HOST_NAME}",
+        "options": "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+        **DATABASES["default"].get("OPTIONS", {}),
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

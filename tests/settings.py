@@ -1,4 +1,7 @@
-"""The service's settings with a data directory that goes when the tests end, deaf to the user's environment."""
+"""The service's settings with a data directory that goes when the tests end, deaf to the user's environment.
+
+`TEST_DATABASE_URL=postgres://… pytest …` runs the tests on another database than SQLite.
+"""
 
 import atexit
 import os
@@ -13,6 +16,8 @@ for _name in list(os.environ):
         del os.environ[_name]
 os.environ["API_V2_DATA_DIR"] = DIRECTORY
 os.environ["API_V2_ENV_FILE"] = os.devnull
+if "TEST_DATABASE_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from apiv2project.settings import *  # noqa: E402, F403
 

@@ -7,6 +7,7 @@ lost or doubled costs nothing but a look at the table.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 import uuid
@@ -17,7 +18,8 @@ from django.utils import timezone
 from django_q.brokers import Broker
 from django_q.signing import SignedPackage
 
-from processing.queue import host
+from processing.queue import host, wakeup
+from processing.queue.wakeup import WakeUp
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import current
 from processing.tasks import lifecycle
@@ -28,14 +30,16 @@ logger = logging.getLogger(__name__)
 WORK = "processing.queue.worker.work"
 _TURN = 1.0  # seconds; the pusher looks for its stop event between turns
 _LOOK_AGAIN = 0.25  # seconds; tasks become due and slots become free without a change of the database
-_GLANCE = 0.02  # seconds between two looks at SQLite's change counter: 0.8 % of a core
 
 
 class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
     """The `broker_class` of the cluster. Nothing is ever enqueued here: submitting a task is writing its row."""
 
-    _seen = -1  # the database's change counter when we last looked
-    _delivered = False  # whether that look ended in deliveries, which workers are about to take
+    _delivered = False  # whether the last look ended in deliveries, which workers are about to take
+
+    @functools.cached_property
+    def _wakeup(self) -> WakeUp:
+        return wakeup.of_this_database()
 
     def dequeue(self) -> list[tuple[None, str]] | None:
         """As many deliveries as there are tasks due and slots free on this host; None after a second without any."""
@@ -44,7 +48,7 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
             while time.monotonic() < end:
                 if self._delivered:
                     self._wait_for_change(end)
-                self._seen = _change_counter()
+                self._wakeup.arm()
                 wanted = self._wanted()
                 self._delivered = wanted > 0
                 if wanted:
@@ -65,10 +69,8 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
         return max(0, limit - Task.objects.filter(status=Status.PROCESSING, host=host.name()).count())
 
     def _wait_for_change(self, end: float) -> None:
-        """Sleep until another connection has written since the last look, but not for long."""
-        until = min(end, time.monotonic() + _LOOK_AGAIN)
-        while time.monotonic() < until and _change_counter() == self._seen:
-            time.sleep(_GLANCE)
+        """Sleep until something was written since the last look, but not for long."""
+        self._wakeup.wait(max(0.0, min(end - time.monotonic(), _LOOK_AGAIN)))
 
     def ping(self) -> bool:
         return True
@@ -78,15 +80,6 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
 
     def info(self) -> str:
         return "Task rows"
-
-
-def _change_counter() -> int:
-    """A number that changes when another connection commits; where the database has none, one that never stays."""
-    if connection.vendor != "sqlite":
-        return time.monotonic_ns() // 100_000_000
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA data_version")
-        return int(cursor.fetchone()[0])
 
 
 def _delivery() -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import socket
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import DateTimeField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
@@ -16,10 +15,10 @@ from processing.runtime import capacity
 ALIVE_WITHIN = timedelta(seconds=10)
 
 
-@functools.cache
 def name() -> str:
-    """The host's name, the same in every process of it."""
-    return socket.gethostname()
+    """The host's name, the same in every process of it and of no other host on the same database."""
+    found: str = settings.API_V2_HOST_NAME
+    return found
 
 
 def alive() -> Q:

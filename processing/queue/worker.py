@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -13,6 +14,7 @@ from processing.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, P
 from processing.pipeline import run
 from processing.pipeline.options import RequestOptions
 from processing.queue import host
+from processing.queue.settle import settle
 from processing.queue.watch import Interrupted, Watch
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import InForce, current
@@ -34,18 +36,22 @@ def work() -> None:
     try:
         outcome = _within_bounds(claim, in_force)
         if outcome is not None:
-            lifecycle.complete(claim, outcome)
+            settle(claim, partial(lifecycle.complete, claim, outcome))
     except ProcessingError as error:
         if error.__cause__ is not None:
             logger.warning("task met an error", extra={"task": claim.id, "code": error.code}, exc_info=True)
-        lifecycle.fail(claim, error)
+        _fail(claim, error)
     except (OperationalError, InterfaceError):
         logger.exception("task lost its database", extra={"task": claim.id})
         connection.close()
-        lifecycle.fail(claim, ServiceUnavailable("The database did not answer.", "database_unavailable"))
+        _fail(claim, ServiceUnavailable("The database did not answer.", "database_unavailable"))
     except Exception:
         logger.exception("task met an unexpected error", extra={"task": claim.id})
-        lifecycle.fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
+        _fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
+
+
+def _fail(claim: Claim, error: ProcessingError) -> None:
+    settle(claim, partial(lifecycle.fail, claim, error))
 
 
 def _within_bounds(claim: Claim, in_force: InForce) -> Outcome | None:

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=20)
 BACKOFF = timedelta(seconds=2)
+_CLAIMS = 0x636C616D  # the class of our advisory locks, so that others on the same database have their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def claim(host: str, pid: int, limit: int) -> Claim | None:
     The attempt is counted here, before the work begins, so that a task which kills its worker cannot run for ever.
     """
     with transaction.atomic():
+        _wait_for_turn(host)
         if Task.objects.filter(status=Status.PROCESSING, host=host).count() >= limit:
             return None
         waiting = due().order_by("-priority", "seq")
@@ -123,6 +125,16 @@ def claim(host: str, pid: int, limit: int) -> Claim | None:
             return None
         task = Task.objects.select_related("document").get(seq=seq)
     return Claim(task, task.lease_token)
+
+
+def _wait_for_turn(host: str) -> None:
+    """Let one claim at a time count this host's tasks, so that the limit holds; until the transaction ends.
+
+    Other hosts claim meanwhile. In SQLite the transaction itself is the lock.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_CLAIMS, host])
 
 
 def heartbeat(claim: Claim) -> bool:
