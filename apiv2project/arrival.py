@@ -22,7 +22,8 @@ class Arrival(io.RawIOBase):
 
     The server's own `read` blocks for as long as the client pleases and cannot be interrupted, so a thread does the
     reading, one piece ahead. `length` is what the client declared, None for a chunked body; `ending` is what the last
-    hundred bytes of a chunked body must contain, because a server may report a chunked body that breaks off as ended.
+    hundred bytes must contain: a server may report a chunked body that breaks off as ended, and a client may cut a form
+    short and declare the length of what is left.
 
     Reading raises TimeoutError when the body is too slow and ConnectionError when it ends early; both are OSErrors,
     which Django reports as an unreadable body.
@@ -69,14 +70,13 @@ class Arrival(io.RawIOBase):
             raise ConnectionError("the body could not be read") from piece
         self._received += len(piece)
         self._tail = (self._tail + piece)[-len(self._ending) - 100 :]
-        if not piece:
-            self._over = True
+        if not piece or self._received == self._length:
+            self._over = not piece
             self._insist_on_the_end()
         return piece
 
     def _insist_on_the_end(self) -> None:
-        whole = self._ending in self._tail if self._length is None else self._received >= self._length
-        if not whole:
+        if self._received < (self._length or 0) or self._ending not in self._tail:
             raise ConnectionError("the body broke off")
 
     def _fetch(self) -> None:

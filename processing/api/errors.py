@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views.defaults import page_not_found as html_not_found
 from django.views.defaults import permission_denied as html_permission_denied
@@ -177,6 +177,8 @@ def _of_bad_request(request: HttpRequest, exc: Exception) -> HttpResponse:
     name = type(exc).__name__
     if isinstance(exc, RequestDataTooBig):
         return problem(request, 413, "The request's fields are too large.", "body_too_large")
+    if isinstance(exc, DisallowedHost):
+        return problem(request, 400, "The service does not answer to this host name.", "unknown_host")
     if name in ("TooManyFieldsSent", "TooManyFilesSent"):
         return problem(request, 400, "The request has too many fields.", "too_many_fields")
     return problem(request, 400, "The body of the request is malformed.", "malformed_body")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import JsonResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +20,8 @@ from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
+
+_PLACE = re.compile("[0-9]{1,19}")  # a `seq`
 
 
 class TaskListItemSerializer(serializers.ModelSerializer[Task]):
@@ -59,6 +62,13 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
+
+    def decode_cursor(self, request: Request) -> Any:
+        """As DRF, which looks at everything in a cursor but the place that it names."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and not _PLACE.fullmatch(str(cursor.position)):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 class TaskViewSet(GenericViewSet[Task]):

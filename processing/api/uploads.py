@@ -48,6 +48,7 @@ class BoundedUploadHandler(FileUploadHandler):
         self.limit = 0
         self.ignored: list[str] = []
         self.received: ReceivedFile | None = None
+        self._whole = False
 
     def handle_raw_input(
         self,
@@ -85,10 +86,12 @@ class BoundedUploadHandler(FileUploadHandler):
         if self.received is not None:
             self.received.seek(0)
             self.received.size = file_size
+            self._whole = True
         return self.received
 
     def upload_interrupted(self) -> None:
-        if self.received is not None:
+        """Called when the last file of a body broke off, and also when it was only skipped."""
+        if self.received is not None and not self._whole:
             self.received.close()
 
 

@@ -45,14 +45,23 @@ def test_a_body_that_ends_before_its_declared_length_broke_off() -> None:
         read(io.BytesIO(b"abc").read, 4)
 
 
-def test_a_chunked_form_without_its_closing_boundary_broke_off() -> None:
+@pytest.mark.parametrize("length", [18, None])
+def test_a_form_without_its_closing_boundary_broke_off(length: int | None) -> None:
     with pytest.raises(ConnectionError):
-        read(io.BytesIO(b"--b\r\n\r\nhalf a fi").read, None, b"--b--")
+        read(io.BytesIO(b"--b\r\n\r\nhalf a file").read, length, b"--b--")
 
 
-def test_a_chunked_form_with_its_closing_boundary_is_whole() -> None:
+def test_a_form_that_is_read_no_further_than_its_length_broke_off_all_the_same() -> None:
+    """As Django reads: it never asks for the end of a body whose length it knows."""
+    cut = Arrival(io.BytesIO(b"--b\r\n\r\nhalf a file").read, 18, b"--b--")
+    with io.BufferedReader(cut) as body, pytest.raises(ConnectionError):
+        body.read(18)
+
+
+@pytest.mark.parametrize("length", [22, None])
+def test_a_form_with_its_closing_boundary_is_whole(length: int | None) -> None:
     sent = b"--b\r\n\r\na file\r\n--b--\r\n"
-    assert read(io.BytesIO(sent).read, None, b"--b--") == sent
+    assert read(io.BytesIO(sent).read, length, b"--b--") == sent
 
 
 def test_a_closing_boundary_that_arrives_in_pieces_is_seen() -> None:
