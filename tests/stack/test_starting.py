@@ -40,6 +40,16 @@ def part_of(service: RunningService, name: str) -> psutil.Process:
     return next(process for process in service.processes()[1:] if name in process.cmdline())
 
 
+def refused(environment: dict[str, str], data_dir: Path) -> tuple[int, str]:
+    """The exit code and the standard output of a service that is not to start."""
+    process = stack.start(environment, data_dir)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, output
+
+
 def test_it_works(tmp_path: Path) -> None:
     with running_service(tmp_path / "data", "--demo") as service:
         assert "3,760.08" in service.output
@@ -119,21 +129,16 @@ def test_a_killed_web_process_comes_back(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_named_in_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        process = stack.start(stack.environment_for(tmp_path, port), tmp_path)
-        output, _ = process.communicate(timeout=60)
+        assert refused(stack.environment_for(tmp_path, port), tmp_path) == (78, "")
 
-    assert process.returncode == 78
-    assert output == ""
     assert (tmp_path / "stderr").read_text().count("\n") == 1
     assert f"Port {port} " in (tmp_path / "stderr").read_text()
 
 
 def test_a_second_service_on_the_same_data_directory_is_refused(service: RunningService) -> None:
     environment = {**service.environment, "PORT": str(stack.free_port())}
-    process = stack.start(environment, service.data_dir)
-    process.communicate(timeout=60)
 
-    assert process.returncode == 78
+    assert refused(environment, service.data_dir) == (78, "")
     assert "already runs" in service.log()
     assert health(service.url) == "healthy"
 
@@ -143,8 +148,9 @@ def test_a_second_service_on_the_same_data_directory_is_refused(service: Running
     [("PORT", "http"), ("API_V2_WEB_THREADS", "2"), ("API_V2_TIMEOUT", "soon"), ("OPENAI_API_BASE_URL", "ftp://x")],
 )
 def test_a_malformed_variable_stops_the_start_and_is_named(tmp_path: Path, name: str, value: str) -> None:
-    process = stack.start({**stack.environment_for(tmp_path, stack.free_port()), name: value}, tmp_path)
-    process.communicate(timeout=60)
+    environment = {**stack.environment_for(tmp_path, stack.free_port()), name: value}
 
-    assert process.returncode == 2
+    code, _ = refused(environment, tmp_path)
+
+    assert code == 2
     assert name in (tmp_path / "stderr").read_text()

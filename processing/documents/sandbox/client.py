@@ -169,7 +169,7 @@ class Sandbox:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT),
             "MALLOC_ARENA_MAX": "2",  # Threads of the text recognition would each take 64 MB of address space.
-            # Without room to spare glibc grows and trims the heap at every page: a third of the time of a plain reading.
+            # Without room to spare glibc grows and trims the heap at each page: a third of the time of a plain reading.
             "MALLOC_TOP_PAD_": str(16 * 1024 * 1024),
             "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime would report to its maker; nothing leaves this machine.
             EXTRA_FORMATS: " ".join(self._extra_formats),
