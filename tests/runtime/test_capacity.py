@@ -19,7 +19,6 @@ def measured_anew() -> None:
     capacity._measured.cache_clear()
 
 
-
 def test_it_works(settings: Settings) -> None:
     settings.API_V2_CONCURRENCY_POLICY = "safe"
     assert capacity.effective_max_concurrent(Parameters()) >= 1
