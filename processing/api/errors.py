@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.views.csrf import csrf_failure as html_csrf_failure
 from django.views.defaults import page_not_found as html_not_found
 from django.views.defaults import permission_denied as html_permission_denied
 from django.views.defaults import server_error as html_server_error
@@ -198,6 +199,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     if _is_for_people(request):
         return html_permission_denied(request, exception)
     return problem(request, 403, "You may not do this.", "permission_denied")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    if _is_for_people(request):
+        return html_csrf_failure(request, reason)
+    return problem(request, 403, "The form's CSRF token is missing or wrong.", "csrf_failed")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
