@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views.csrf import csrf_failure as html_csrf_failure
 from django.views.defaults import page_not_found as html_not_found
@@ -44,6 +45,8 @@ _STATUS_BY_CODE = {
     "blocked_type": 415,
     "type_mismatch": 415,
 }
+
+_DATABASE_BACK = 5  # seconds until it is worth another try
 
 _TYPE_BY_STATUS = {
     400: "validation_error",
@@ -128,7 +131,15 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
         return _of_api_exception(request, exc)
     if isinstance(exc, (SuspiciousOperation, UnreadablePostError)):
         return _of_bad_request(request, exc)
+    return _of_failure(request, exc)
+
+
+def _of_failure(request: HttpRequest, exc: Exception) -> HttpResponse:
+    """Not the caller's fault: a database that is away comes back, anything else is ours."""
     logger.error("request failed", exc_info=exc, extra={"request_id": request_id(request), "path": request.path})
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        more = {"retry_after": _DATABASE_BACK}
+        return problem(request, 503, "The database does not answer. Come back soon.", "database_unavailable", more=more)
     return problem(request, 500, "Something went wrong on our side.", "internal_error")
 
 

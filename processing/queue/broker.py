@@ -36,6 +36,7 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
     """The `broker_class` of the cluster. Nothing is ever enqueued here: submitting a task is writing its row."""
 
     _delivered = False  # whether the last look ended in deliveries, which workers are about to take
+    _answering = True  # whether the database did: an outage is told once
 
     @functools.cached_property
     def _wakeup(self) -> WakeUp:
@@ -54,9 +55,13 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
                 if wanted:
                     return [(None, _delivery()) for _ in range(wanted)]
                 self._wait_for_change(end)
+            self._answering = True
         except Error:
-            logger.exception("Failed to look for work")
             connection.close()
+            if self._answering:
+                logger.exception("Failed to look for work")
+            self._answering = False
+            self._delivered = False
             time.sleep(_TURN)
         return None
 

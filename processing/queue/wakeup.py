@@ -62,7 +62,9 @@ class PostgresNotifications:
         self._receive(0, stop_after=None)
 
     def wait(self, seconds: float) -> None:
-        self._receive(seconds, stop_after=1)
+        """After a connection was lost there is nothing to wait for: what it would have told is unknown."""
+        if self._listening is not None and self._listening is connection.connection:
+            self._receive(seconds, stop_after=1)
 
     def _receive(self, seconds: float, *, stop_after: int | None) -> None:
         with connection.wrap_database_errors:

@@ -90,6 +90,7 @@ def test_a_slot_that_becomes_free_or_a_task_that_becomes_due_ends_the_wait(
 def test_a_lost_connection_is_made_anew(waiting: WakeUp, alice: Tenant) -> None:
     waiting.arm()
     connection.close()
+    waiting.wait(0.01)
     assert wakes(waiting, lambda: submitted(alice))
 
 

@@ -1,0 +1,22 @@
+"""The rooms that ask most of a database pass their own tests on PostgreSQL too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.stack.service import ROOT
+
+ROOMS = ("tests/tasks", "tests/queue", "tests/runtime", "tests/access", "tests/api/test_process.py")
+
+
+@pytest.mark.timeout(300)
+def test_it_works(database_url: str) -> None:
+    """The same as `TEST_DATABASE_URL=postgres://… pytest`, which takes all tests."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *ROOMS]
+    environment = {**os.environ, "TEST_DATABASE_URL": database_url}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:]
