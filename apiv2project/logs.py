@@ -15,8 +15,14 @@ class EventFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        extra = " ".join(f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD)
+        extra = " ".join(f"{name}={_inert(value)}" for name, value in record.__dict__.items() if name not in _STANDARD)
         return f"{line} {extra}" if extra else line
+
+
+def _inert(value: Any) -> str:
+    """A value that begins no line of its own and moves no cursor, whoever chose it."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
 
 
 def logging_configuration(env: Environment) -> dict[str, Any]:

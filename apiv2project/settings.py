@@ -140,6 +140,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 CSRF_FAILURE_VIEW = "processing.api.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins

@@ -20,9 +20,11 @@ class Limits:
     cpu_seconds: int = 900
     open_files: int = 64
 
-    # What the child may send back: in all, and of one page its text (UTF-8) and its picture.
+    # What the child may send back: in all, its text (UTF-8), and of one page its text and its picture. A small PDF can
+    # repeat one long page thousands of times, and who asked keeps the text of all pages.
     output_bytes: int = 2048 * MIB
-    page_text_bytes: int = 256 * MIB
+    text_bytes: int = 128 * MIB
+    page_text_bytes: int = 128 * MIB
     page_image_bytes: int = 32 * MIB
 
     # Pictures: pixels to decode. A JPEG is reduced while it is decoded, so it may have four times as many.

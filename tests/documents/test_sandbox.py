@@ -124,7 +124,11 @@ def test_a_child_that_computes_for_ever_is_ended(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("how", "limits"),
-    [("flood", Limits(output_bytes=8 * MIB)), ("huge_page", Limits(page_text_bytes=1000, page_image_bytes=1 << 21))],
+    [
+        ("flood", Limits(output_bytes=8 * MIB)),
+        ("flood", Limits(text_bytes=8 * MIB)),
+        ("huge_page", Limits(page_text_bytes=1000, page_image_bytes=1 << 21)),
+    ],
 )
 def test_output_is_bounded(sandbox: Sandbox, how: str, limits: Limits) -> None:
     with pytest.raises(DocumentFailed) as caught:

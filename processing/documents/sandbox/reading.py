@@ -35,6 +35,7 @@ class Reading:
         self._job = job
         self._deadline = deadline
         self._left = job.limits.output_bytes
+        self._text_left = job.limits.text_bytes
         self._last = 0
 
     def __enter__(self) -> Self:
@@ -81,6 +82,9 @@ class Reading:
         if not (sound and pictured):
             raise suspicious()
         if length > self._job.limits.page_text_bytes or len(body) - length > self._job.limits.page_image_bytes:
+            raise too_much()
+        self._text_left -= length
+        if self._text_left < 0:
             raise too_much()
         self._last = number
         image = body[length:] if image_type is not None else None
