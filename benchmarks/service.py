@@ -47,20 +47,17 @@ class Service:
 
 
 @contextlib.contextmanager
-def fresh_service(settings: str = "apiv2project.settings", **variables: str) -> Iterator[Service]:
+def fresh_service(settings: str = "apiv2project.settings") -> Iterator[Service]:
     """A healthy service on a data directory that goes when the block ends. Raises `ServiceFailedError`."""
-    with (
-        tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory,
-        running(Path(directory), settings, **variables) as service,
-    ):
+    with tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory, running(Path(directory), settings) as service:
         yield service
 
 
 @contextlib.contextmanager
-def running(data: Path, settings: str = "apiv2project.settings", **variables: str) -> Iterator[Service]:
-    """A healthy service on this data directory, with these variables. Raises `ServiceFailedError`."""
+def running(data: Path, settings: str = "apiv2project.settings") -> Iterator[Service]:
+    """A healthy service on this data directory. Raises `ServiceFailedError`."""
     port = _free_port()
-    environment = {**_environment(data, port, settings), **variables}
+    environment = _environment(data, port, settings)
     url = f"http://127.0.0.1:{port}"
     log = data / "bench.log"
     with log.open("ab") as output:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from processing.access import keys
 from processing.access.models import ApiKey
+from processing.queue import admission, line, pace
 from processing.runtime import configuration
 
 pytest_plugins = ["tests.stack.service"]
@@ -50,7 +51,12 @@ def mallory(db: None) -> Tenant:
 
 
 @pytest.fixture(autouse=True)
-def no_configuration_of_another_test() -> Iterator[None]:
-    configuration.forget()
+def nothing_known_from_another_test() -> Iterator[None]:
+    _forget()
     yield
-    configuration.forget()
+    _forget()
+
+
+def _forget() -> None:
+    for known in (configuration, admission, line, pace):
+        known.forget()

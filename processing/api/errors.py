@@ -20,6 +20,7 @@ from rest_framework import exceptions, serializers
 from modelsregistry.errors import ModelError
 from processing import errors
 from processing.api.requests import request_id
+from processing.documents import space
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ _STATUS_BY_CODE = {
     "unsupported_type": 415,
     "blocked_type": 415,
     "type_mismatch": 415,
+    "disk_full": 507,
 }
 
 _DATABASE_BACK = 5  # seconds until it is worth another try
@@ -129,6 +131,9 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
         return problem(request, 403, "You may not do this.", "permission_denied")
     if isinstance(exc, exceptions.APIException):
         return _of_api_exception(request, exc)
+    if space.is_full(exc):
+        logger.error("disk is full", exc_info=exc, extra={"request_id": request_id(request)})
+        return _of_processing_error(request, space.refusal())
     if isinstance(exc, (SuspiciousOperation, UnreadablePostError)):
         return _of_bad_request(request, exc)
     return _of_failure(request, exc)

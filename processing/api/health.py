@@ -15,7 +15,7 @@ from processing.api.permissions import PublicEndpoint
 from processing.operations import health
 
 HEALTH_STATES = ["healthy", "degraded", "unhealthy"]
-SERVICE_STATES = ["healthy", "unhealthy", "disabled"]
+SERVICE_STATES = ["healthy", "degraded", "unhealthy", "disabled"]
 
 
 class ServicesSerializer(serializers.Serializer[dict[str, Any]]):

@@ -21,6 +21,7 @@ from processing.api.uploads import FileViewSet
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ServiceUnavailable
 from processing.pipeline.options import RequestOptions
+from processing.queue import admission
 from processing.queue.submit import Place, submit
 from processing.runtime.configuration import InForce, current
 from processing.runtime.model_settings import effective
@@ -45,6 +46,9 @@ class ProcessViewSet(FileViewSet):
         in_force = current()
         if not in_force.parameters.enabled:
             raise ServiceUnavailable("API v2 is switched off.", "disabled", retry_after=_CLOSED_FOR)
+        key = request.auth.pk if isinstance(request.auth, ApiKey) else None
+        admission.require_room(admission.Caller(caller(request).pk, key), in_force.parameters)
+        self.require_means(request)
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
@@ -54,14 +58,15 @@ class ProcessViewSet(FileViewSet):
         task, place = submit(
             Submission(
                 owner_id=caller(request).pk,
-                api_key_id=request.auth.pk if isinstance(request.auth, ApiKey) else None,
+                api_key_id=key,
                 document=document,
                 prompt=asked["prompt"],
                 model=model.id,
                 options=options.kept(),
                 configuration_revision=in_force.revision,
                 request_id=request_id(request._request),
-            )
+            ),
+            in_force.parameters,
         )
         ignored = [*(name for name in request.data if name not in fields.fields), *self.uploads.ignored]
         return Response(_reply(task, place, options, ignored))

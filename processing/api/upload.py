@@ -51,6 +51,7 @@ class UploadViewSet(FileViewSet):
     )
     def create(self, request: Request) -> Response:
         """The same bytes under the same name give the same `file_id`."""
+        self.require_means(request)
         file = request.FILES.get("file")
         if not isinstance(file, ReceivedFile):
             raise ValidationError({"file": ["Send the document as a file."]}, code="file_required")
@@ -62,7 +63,7 @@ def take_in(owner: User, file: ReceivedFile, parameters: Parameters) -> StoredDo
     """Keep the file, or say what is wrong with it."""
     if not file.size:
         raise InvalidInput("The file is empty.", "empty_file")
-    rules = intake.Rules(supported=parameters.supported_formats, blocked=parameters.blocked_extensions)
+    rules = intake.Rules(parameters.supported_formats, parameters.blocked_extensions, parameters.files_kept_for)
     return intake.take_in(owner, file, file.sha256, rules)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
@@ -12,7 +14,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from processing.errors import InvalidInput
+from processing.documents import space
+from processing.errors import InvalidInput, ServiceUnavailable
+from processing.queue import admission
 from processing.runtime.configuration import current
 from processing.runtime.parameters import BYTES_PER_MB
 
@@ -28,9 +32,26 @@ class ReceivedFile(TemporaryUploadedFile):
         self._digest = hashlib.sha256()
 
     def take(self, data: bytes) -> None:
-        """Append what has arrived."""
+        """Append what has arrived. Raises `ServiceUnavailable` (`disk_full`), and then the file is gone."""
         self._digest.update(data)
-        self.write(data)
+        with self._gone_when_disk_is_full():
+            self.write(data)
+
+    def finish(self, size: int) -> None:
+        """All of it, `size` bytes, has arrived. Raises as `take` does."""
+        with self._gone_when_disk_is_full():
+            self.seek(0)
+        self.size = size
+
+    @contextlib.contextmanager
+    def _gone_when_disk_is_full(self) -> Iterator[None]:
+        try:
+            with space.refusing_when_full():
+                yield
+        except ServiceUnavailable:
+            with contextlib.suppress(OSError):  # What is still in the buffer fits no better now.
+                self.close()
+            raise
 
     @property
     def sha256(self) -> str:
@@ -84,8 +105,7 @@ class BoundedUploadHandler(FileUploadHandler):
 
     def file_complete(self, file_size: int) -> ReceivedFile | None:
         if self.received is not None:
-            self.received.seek(0)
-            self.received.size = file_size
+            self.received.finish(file_size)
             self._whole = True
         return self.received
 
@@ -106,6 +126,14 @@ class FileViewSet(ViewSet):
         self.uploads = BoundedUploadHandler(request)
         request.upload_handlers = [self.uploads]
         return super().initialize_request(request, *args, **kwargs)
+
+    def require_means(self, request: Request) -> None:
+        """Refuse a body for which there is no memory or no room on the disk, before it is read.
+
+        Raises `ServiceUnavailable` (`memory_pressure`, `disk_full`).
+        """
+        length = str(request.META.get("CONTENT_LENGTH") or "")
+        admission.require_means(current().parameters, int(length) if length.isdecimal() else 0)
 
 
 def too_large(limit: int) -> InvalidInput:

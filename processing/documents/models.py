@@ -29,6 +29,8 @@ class StoredDocument(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
+    is_new = False  # whether this very object was made by storing the file
+
     class Meta:
         verbose_name = _("document")
         ordering = ("-created_at",)

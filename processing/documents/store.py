@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import unicodedata
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
@@ -11,14 +11,16 @@ from django.contrib.auth.models import AbstractBaseUser, User
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.utils import timezone
 
+from processing.documents import disposal, space
 from processing.documents.contract import Format
 from processing.documents.models import StoredDocument
+from processing.errors import ServiceUnavailable
 
 MAX_NAME = 255
 MAX_EXTENSION = 16
 UNNAMED = "document"
-logger = logging.getLogger(__name__)
 
 
 def keep(  # noqa: PLR0913 - a row has so many columns
@@ -30,8 +32,12 @@ def keep(  # noqa: PLR0913 - a row has so many columns
     size: int,
     sha256: str,
     pages: int | None,
+    keep_for: timedelta | None = None,
 ) -> StoredDocument:
-    """Store a file of `size` bytes and return its row, or the row that is there already.
+    """Store a file of `size` bytes and return its row, or the row that is there already; `is_new` says which. It is
+    kept for `keep_for` from now on, or longer; None is for ever.
+
+    Raises `ServiceUnavailable` (`disk_full`), and then nothing is kept.
 
     A `file` with a `temporary_file_path` is moved rather than copied where the storage is local. Two that keep the same
     bytes at once end with one blob and one row.
@@ -39,15 +45,31 @@ def keep(  # noqa: PLR0913 - a row has so many columns
     path = _path(owner, sha256)
     if not _stored(path, size):
         _save(path, file)
-    document, _ = StoredDocument.objects.get_or_create(
+    row = {"format": format.name, "media_type": format.media_type, "size": size, "path": path, "pages": pages}
+    document, is_new = StoredDocument.objects.get_or_create(
         owner=cast(User, owner),
         sha256=sha256,
         filename=display_name(filename),
-        defaults={"format": format.name, "media_type": format.media_type, "size": size, "path": path, "pages": pages},
+        defaults={**row, "expires_at": _until(keep_for)},
     )
+    document.is_new = is_new
+    if not is_new:
+        use(document, keep_for)
     if not default_storage.exists(path):  # The last row that shared the bytes was erased meanwhile.
         _save(path, File(file.file))  # Not the temporary file's path, from which it was moved.
     return document
+
+
+def use(document: StoredDocument, keep_for: timedelta | None) -> bool:
+    """Keep the document for `keep_for` from now on, unless it is to be kept longer; False where it has been erased."""
+    until = _until(keep_for)
+    if document.expires_at is None or until is None or document.expires_at < until:
+        document.expires_at = until
+    return bool(StoredDocument.objects.filter(pk=document.pk).update(expires_at=document.expires_at))
+
+
+def _until(keep_for: timedelta | None) -> datetime | None:
+    return None if keep_for is None else timezone.now() + keep_for
 
 
 def opened(document: StoredDocument) -> BinaryIO:
@@ -60,19 +82,12 @@ def erase(document: StoredDocument) -> None:
     path = document.path
     with transaction.atomic():
         document.delete()
-        transaction.on_commit(lambda: _erase_unused(path))
-
-
-def _erase_unused(path: str) -> None:
-    if StoredDocument.objects.filter(path=path).exists():
-        return
-    default_storage.delete(path)
-    logger.info("document bytes erased", extra={"action": "document_erased"})
+        transaction.on_commit(lambda: disposal.erase_unreferenced([path]))
 
 
 def _path(owner: AbstractBaseUser, sha256: str) -> str:
     """Where the bytes lie; nothing that a client chose is part of it."""
-    return f"documents/{owner.pk}/{sha256[:2]}/{sha256}"
+    return f"{disposal.ROOT}/{owner.pk}/{sha256[:2]}/{sha256}"
 
 
 def _stored(path: str, size: int) -> bool:
@@ -89,7 +104,12 @@ def _stored(path: str, size: int) -> bool:
 def _save(path: str, file: File[bytes]) -> None:
     """Save under exactly this path. Of two that race, the later finds the name taken and gives its copy up."""
     file.seek(0)
-    stored = default_storage.save(path, file)
+    try:
+        with space.refusing_when_full():
+            stored = default_storage.save(path, file)
+    except ServiceUnavailable:
+        disposal.erase_unreferenced([path])  # A part may have been written.
+        raise
     if stored != path:
         default_storage.delete(stored)
 

@@ -12,13 +12,14 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from modelsregistry import registry
+from processing.documents import space
 from processing.operations.probe import Probe
 from processing.queue import host
 from processing.queue.models import WorkerHost
 from processing.runtime import configuration
 from processing.runtime.capacity import MemoryUsage, effective_max_concurrent, memory_usage
 from processing.runtime.configuration import InForce
-from processing.runtime.parameters import Parameters
+from processing.runtime.parameters import BYTES_PER_MB, Parameters
 from processing.tasks.models import Status, Task
 
 # All probes together may take this long, in seconds; the promise is an answer within one.
@@ -98,14 +99,16 @@ def _ask_models() -> bool:
 _database = Probe("database", _ask_database, max_age=0.5)
 _workers = Probe("workers", _ask_workers, max_age=1.0)
 _storage = Probe("storage", _ask_storage, max_age=5.0)
+_disk = Probe("disk", lambda: space.free(), max_age=2.0)
 _models = Probe("models", _ask_models, max_age=2.0)
-PROBES: tuple[Probe[_Tasks] | Probe[bool], ...] = (_database, _workers, _storage, _models)
+PROBES: tuple[Probe[_Tasks] | Probe[bool] | Probe[int], ...] = (_database, _workers, _storage, _disk, _models)
 
 
 def report() -> HealthReport:
     """Ask everything at the same time, and make one word of it."""
     database = _database.ask()
     parts = {"storage": _storage.ask(), "models": _models.ask(), "workers": _workers.ask()}
+    disk = _disk.ask()
     tasks = database.outcome(PATIENCE)
     working = {name: bool(asked.outcome(PATIENCE)) for name, asked in parts.items()}
     parameters = tasks.in_force.parameters if tasks else _last_known()
@@ -117,6 +120,10 @@ def report() -> HealthReport:
     services = {
         name: UNHEALTHY if name in details else HEALTHY for name in ("database", "storage", "models", "workers")
     }
+    free = disk.outcome(PATIENCE)
+    if services["storage"] == HEALTHY and free is not None and free < parameters.min_free_disk_mb * BYTES_PER_MB:
+        services["storage"] = DEGRADED
+        details["storage"] = f"Less than {parameters.min_free_disk_mb} MB of disk are free: no documents are taken."
     services["api_v2"] = HEALTHY if parameters.enabled else DISABLED
     if not parameters.enabled:
         details["api_v2"] = "API v2 is switched off."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from modelsregistry.contract import PageImage, SourcePage
 from processing.documents import registry, sandbox, store
@@ -30,13 +31,14 @@ def read(
 ) -> ReadDocument:
     """Read the whole document; `on_page(number, of)` is called before each page, `of` being None when unknown.
 
-    Raises `DocumentFailed` (`too_many_pictures` for more than `MAX_PICTURE_BYTES`) or `DeadlineExceeded`.
+    Raises `DocumentFailed` (`document_gone`; `too_many_pictures` for more than `MAX_PICTURE_BYTES`) or
+    `DeadlineExceeded`.
     """
     pages: list[SourcePage] = []
     pictured = 0
     methods: dict[str, int] = {}
     with (
-        store.opened(document) as file,
+        _opened(document) as file,
         sandbox.reading(file, registry.named(document.format), options, deadline=deadline) as reading,
     ):
         on_page(1, reading.page_count)
@@ -53,6 +55,13 @@ def read(
             if reading.page_count is None or page.number < reading.page_count:
                 on_page(page.number + 1, reading.page_count)
     return ReadDocument(tuple(pages), methods, reading.peak_mb)
+
+
+def _opened(document: StoredDocument) -> BinaryIO:
+    try:
+        return store.opened(document)
+    except FileNotFoundError as error:
+        raise DocumentFailed("The document of this task has been deleted.", "document_gone") from error
 
 
 def _source_page(page: Page) -> SourcePage:

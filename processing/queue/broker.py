@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_q.brokers import Broker
 from django_q.signing import SignedPackage
 
-from processing.queue import host, wakeup
+from processing.queue import admission, host, wakeup
 from processing.queue.wakeup import WakeUp
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import current
@@ -66,8 +66,8 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
         return None
 
     def _wanted(self) -> int:
-        free = self._free_slots()
-        return lifecycle.count_due(free) if free else 0
+        free = 0 if admission.memory_is_short(current().parameters) else self._free_slots()
+        return lifecycle.due()[:free].count() if free else 0
 
     def _free_slots(self) -> int:
         limit = effective_max_concurrent(current().parameters)

@@ -14,7 +14,7 @@ from django.db import Error, connection, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
-from processing.queue import host
+from processing.queue import host, reconcile
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import current, warn_of_overridden_environment
 from processing.tasks import lifecycle
@@ -55,6 +55,7 @@ def _beat() -> None:
     try:
         host.say_alive(effective_max_concurrent(current().parameters))
         lifecycle.reap()
+        reconcile.maybe_run()
     except Error:
         logger.warning("heartbeat could not be written", exc_info=True)
         connection.close()

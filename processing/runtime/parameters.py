@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -16,6 +17,7 @@ MAX_TOKENS = 32_000
 
 BYTES_PER_MB = 1024 * 1024
 MAX_BYTES = 10 * 1024 * BYTES_PER_MB
+MAX_FREE_DISK_MB = 1024 * 1024
 
 DEFAULT_FORMATS = ("pdf", "docx", "txt", "md", "png", "jpg", "jpeg", "gif", "webp")
 _known_formats: frozenset[str] = frozenset(DEFAULT_FORMATS)
@@ -60,6 +62,8 @@ Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=Fal
 MaxTokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Waiting = Annotated[int, Field(ge=1, le=10_000_000)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 class Group(BaseModel):
@@ -136,6 +140,24 @@ class Parameters(Group):
     blocked_extensions: Annotated[tuple[Extension, ...], AfterValidator(_without_repetition)] = Field(
         default=(".exe", ".sh", ".bat", ".ps1"), max_length=500, description="File name endings that are refused."
     )
+    max_waiting: Waiting = Field(
+        default=10_000, description="Tasks that may wait at once, 1 to 10000000; further ones are refused."
+    )
+    max_waiting_per_key: Waiting = Field(
+        default=1000, description="Of these, tasks of one API key, or of one user without a key, 1 to 10000000."
+    )
+    min_free_disk_mb: int = Field(
+        default=1024,
+        ge=0,
+        le=MAX_FREE_DISK_MB,
+        description=f"MB of disk below which no document is taken, 0 to {MAX_FREE_DISK_MB}; 0: no bound.",
+    )
+    result_retention_days: Days = Field(
+        default=30, description="Days after its end that a task is kept with its answer, 0 to 36500; 0: for ever."
+    )
+    file_retention_days: Days = Field(
+        default=30, description="Days that a document is kept after its last use, 0 to 36500; 0: for ever."
+    )
     memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     model_configs: dict[ModelId, ModelSettings] = Field(
@@ -148,3 +170,13 @@ class Parameters(Group):
         if self.max_file_size_mb is None:
             return self.max_file_size
         return min(self.max_file_size, max(1, int(self.max_file_size_mb * BYTES_PER_MB)))
+
+    @property
+    def files_kept_for(self) -> timedelta | None:
+        """How long a document is kept after its last use; None: for ever."""
+        return timedelta(days=self.file_retention_days) if self.file_retention_days else None
+
+    @property
+    def results_kept_for(self) -> timedelta | None:
+        """How long a task is kept after its end; None: for ever."""
+        return timedelta(days=self.result_retention_days) if self.result_retention_days else None

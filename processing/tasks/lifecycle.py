@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,11 +94,6 @@ def submit(submission: Submission) -> Task:
 def due() -> QuerySet[Task]:
     """The tasks that could be claimed now, without order."""
     return Task.objects.filter(status=Status.QUEUED, available_at__lte=Now())
-
-
-def count_due(most: int) -> int:
-    """How many tasks could be claimed now, counted up to `most`; in order, so that it is the index that is read."""
-    return len(due().order_by("-priority", "seq").values_list("seq")[:most])
 
 
 def claim(host: str, pid: int, limit: int) -> Claim | None:
@@ -256,6 +252,22 @@ def reap() -> int:
     if spent or again:
         logger.warning("leases ran out", extra={"failed": spent, "queued_again": again})
     return spent + again
+
+
+def end_without_document(seqs: Collection[int]) -> int:
+    """End waiting tasks whose document is gone, so that nobody waits for them in vain. Returns how many."""
+    ended = Task.objects.filter(seq__in=seqs, status=Status.QUEUED).update(
+        status=Status.FAILED,
+        step="failed",
+        error="The document of this task has been deleted.",
+        error_type="processing_error",
+        error_code="document_gone",
+        lease_token=F("lease_token") + 1,
+        completed_at=Now(),
+    )
+    if ended:
+        logger.warning("tasks without a document ended", extra={"count": ended})
+    return ended
 
 
 def release_host(host: str) -> int:

@@ -84,6 +84,7 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=("owner", "-seq"), name="task_of_owner"),
             models.Index(fields=("-priority", "seq"), name="task_waiting", condition=Q(status="queued")),
+            models.Index(fields=("owner", "api_key"), name="task_waiting_of_key", condition=Q(status="queued")),
             models.Index(fields=("lease_expires_at",), name="task_running", condition=Q(status="processing")),
             models.Index(fields=("status", "-completed_at"), name="task_by_status"),
         ]

@@ -1,0 +1,136 @@
+"""Puts right, from the rows and what lies in the storage, whatever was lost or left over: every few seconds, by any one
+host at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import Error, connection
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.functions import Now
+
+from processing.documents import disposal
+from processing.documents.sweep import Sweep
+from processing.queue import host, retention
+from processing.queue.models import Duty
+from processing.runtime.configuration import current
+from processing.tasks import lifecycle
+from processing.tasks.models import Status, Task
+
+logger = logging.getLogger(__name__)
+
+EVERY = timedelta(seconds=15)
+_AT_MOST = timedelta(minutes=5)  # how long one round may last before another host takes over
+_DUTY = "reconcile"
+_TASKS_LOOKED_AT = 200  # in each round
+_FILES_LOOKED_AT = 2000  # in each round
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one round did: tasks whose worker died and that were given back or ended, waiting tasks ended because their
+    document is gone, files without a row deleted, old tasks and old documents deleted."""
+
+    tasks_reaped: int
+    tasks_without_document: int
+    files_without_row: int
+    tasks_deleted: int
+    documents_deleted: int
+
+
+class Reconciler:
+    """Runs rounds in a thread of its own, so that a slow storage holds nobody up; one object for each process."""
+
+    def __init__(self) -> None:
+        self._sweep = Sweep()
+        self._checked_up_to = 0  # the arrival number up to which waiting tasks were looked at
+        self._next_try = 0.0
+        self._thread: threading.Thread | None = None
+
+    def maybe_run(self) -> None:
+        """Begin a round if one is due and none is under way; returns at once."""
+        if time.monotonic() < self._next_try or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next_try = time.monotonic() + EVERY.total_seconds()
+        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+        self._thread.start()
+
+    def run(self) -> Summary | None:
+        """One round; None where it is not due, or another host is at it."""
+        if not _take():
+            return None
+        try:
+            summary = self._round()
+        finally:
+            _leave()
+        if any(asdict(summary).values()):
+            logger.info("reconciled", extra=asdict(summary))
+        return summary
+
+    def _round(self) -> Summary:
+        parameters = current().parameters
+        return Summary(
+            tasks_reaped=_or_nothing(lifecycle.reap),
+            tasks_without_document=_or_nothing(self._end_tasks_without_document),
+            files_without_row=_or_nothing(lambda: self._sweep.go_on(_FILES_LOOKED_AT)),
+            tasks_deleted=_or_nothing(lambda: retention.delete_old_tasks(parameters)),
+            documents_deleted=_or_nothing(lambda: retention.erase_expired_documents(parameters)),
+        )
+
+    def _run(self) -> None:
+        try:
+            self.run()
+        except Error:
+            logger.warning("could not reconcile", exc_info=True)
+        finally:
+            connection.close()
+
+    def _end_tasks_without_document(self) -> int:
+        """Look for the bytes of the next waiting tasks; after the last, begin anew."""
+        waiting = Task.objects.filter(status=Status.QUEUED, seq__gt=self._checked_up_to).order_by("seq")
+        rows = list(waiting.values_list("seq", "document__path")[:_TASKS_LOOKED_AT])
+        self._checked_up_to = rows[-1][0] if len(rows) == _TASKS_LOOKED_AT else 0
+        gone = disposal.gone({path for _, path in rows if path is not None})
+        return lifecycle.end_without_document([seq for seq, path in rows if path is None or path in gone])
+
+
+_reconciler = Reconciler()
+
+
+def maybe_run() -> None:
+    """Begin a round of this process's reconciler if one is due; returns at once."""
+    _reconciler.maybe_run()
+
+
+def _take() -> bool:
+    """Whether the round is ours, by the database's clock: of any number of hosts that ask, one gets it."""
+    due = Duty.objects.filter(name=_DUTY, due_at__lte=Now())
+    claimed = {"host": host.name(), "pid": os.getpid(), "due_at": _from_now(_AT_MOST)}
+    if due.update(**claimed):
+        return True
+    _, created = Duty.objects.get_or_create(name=_DUTY)
+    return created and bool(due.update(**claimed))
+
+
+def _leave() -> None:
+    Duty.objects.filter(name=_DUTY, host=host.name(), pid=os.getpid()).update(due_at=_from_now(EVERY))
+
+
+def _or_nothing(step: Callable[[], int]) -> int:
+    """What a step did. One that fails, because of a storage that does not answer, say, keeps no other from its turn."""
+    try:
+        return step()
+    except OSError:
+        logger.warning("could not reconcile", exc_info=True)
+        return 0
+
+
+def _from_now(span: timedelta) -> ExpressionWrapper[Any]:
+    return ExpressionWrapper(Now() + span, output_field=DateTimeField())
