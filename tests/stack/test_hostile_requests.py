@@ -6,7 +6,9 @@ import contextlib
 import json
 import re
 import socket
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -117,10 +119,17 @@ def key(service: RunningService) -> str:
     return service.key
 
 
-def kept(service: RunningService) -> set[str]:
-    """Every document in the store and on its way there."""
-    folders = ("files/documents", "incoming")
-    return {str(path) for each in folders for path in (service.data_dir / each).rglob("*") if path.is_file()}
+def documents(service: RunningService) -> set[Path]:
+    """Every document in the store."""
+    return {path for path in (service.data_dir / "files/documents").rglob("*") if path.is_file()}
+
+
+def wait_until_nothing_is_on_its_way(service: RunningService) -> None:
+    """What was received goes when the request ends, which may be after its reply has arrived."""
+    until = time.monotonic() + 30
+    while any((service.data_dir / "incoming").iterdir()):
+        assert time.monotonic() < until, "what was received is left behind"
+        time.sleep(0.01)
 
 
 def tasks(service: RunningService, key: str) -> list[Any]:
@@ -137,10 +146,11 @@ def test_it_works(service: RunningService, key: str) -> None:
 @pytest.mark.parametrize("what", BAD_FORMS)
 def test_a_bad_form_is_named_and_leaves_nothing(service: RunningService, key: str, what: str) -> None:
     body, status, code = BAD_FORMS[what]
-    before = kept(service), len(tasks(service, key))
+    before = documents(service), len(tasks(service, key))
     reply = exchange(service, request(key, body))
     assert (reply.status, reply.problem()["code"]) == (status, code)
-    assert (kept(service), len(tasks(service, key))) == before
+    assert (documents(service), len(tasks(service, key))) == before
+    wait_until_nothing_is_on_its_way(service)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +211,7 @@ def test_a_strangers_task_is_like_none(service: RunningService, key: str) -> Non
 @pytest.mark.parametrize("path", [b"/admin/login/", b"/admin/config", b"/nope"])
 def test_a_strangers_file_goes_nowhere(service: RunningService, path: bytes) -> None:
     """Not even with a CSRF cookie, which the login page gives to anybody."""
-    before = kept(service)
+    before = documents(service)
     page = exchange(service, request("", b"", line=b"GET /admin/login/"))
     token = re.search("csrftoken=([A-Za-z0-9]+)", page.headers)
     assert token is not None
@@ -209,7 +219,8 @@ def test_a_strangers_file_goes_nowhere(service: RunningService, path: bytes) -> 
     reply = exchange(service, request("", body, b"Cookie: csrftoken=" + token[1].encode(), line=b"POST " + path))
     assert 400 <= reply.status < 500
     reply.problem()
-    assert kept(service) == before
+    assert documents(service) == before
+    wait_until_nothing_is_on_its_way(service)
 
 
 def test_prompts_documents_and_keys_are_in_no_log(service: RunningService, key: str) -> None:
