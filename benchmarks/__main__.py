@@ -9,11 +9,12 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import latency, memory, reading, starting, status_reads
+from benchmarks import claiming, latency, memory, reading, starting, status_reads
 from benchmarks.table import HEAD, Row
 
 MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "latency": latency.rows,
+    "claiming": claiming.rows,
     "status_reads": status_reads.rows,
     "reading": reading.rows,
     "starting": starting.rows,

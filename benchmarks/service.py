@@ -47,17 +47,20 @@ class Service:
 
 
 @contextlib.contextmanager
-def fresh_service(settings: str = "apiv2project.settings") -> Iterator[Service]:
+def fresh_service(settings: str = "apiv2project.settings", **variables: str) -> Iterator[Service]:
     """A healthy service on a data directory that goes when the block ends. Raises `ServiceFailedError`."""
-    with tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory, running(Path(directory), settings) as service:
+    with (
+        tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory,
+        running(Path(directory), settings, **variables) as service,
+    ):
         yield service
 
 
 @contextlib.contextmanager
-def running(data: Path, settings: str = "apiv2project.settings") -> Iterator[Service]:
-    """A healthy service on this data directory. Raises `ServiceFailedError`."""
+def running(data: Path, settings: str = "apiv2project.settings", **variables: str) -> Iterator[Service]:
+    """A healthy service on this data directory, with these variables. Raises `ServiceFailedError`."""
     port = _free_port()
-    environment = _environment(data, port, settings)
+    environment = {**_environment(data, port, settings), **variables}
     url = f"http://127.0.0.1:{port}"
     log = data / "bench.log"
     with log.open("ab") as output:

@@ -67,7 +67,7 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
 
     def _wanted(self) -> int:
         free = 0 if admission.memory_is_short(current().parameters) else self._free_slots()
-        return lifecycle.due()[:free].count() if free else 0
+        return lifecycle.count_due(free) if free else 0
 
     def _free_slots(self) -> int:
         limit = effective_max_concurrent(current().parameters)
