@@ -130,10 +130,13 @@ class FileViewSet(ViewSet):
     def require_means(self, request: Request) -> None:
         """Refuse a body for which there is no memory or no room on the disk, before it is read.
 
-        Raises `ServiceUnavailable` (`memory_pressure`, `disk_full`).
+        No body takes more room than the largest file: a longer one is refused, and a chunked one, which stands as
+        immensely long, is counted while it arrives. Raises `ServiceUnavailable` (`memory_pressure`, `disk_full`).
         """
+        parameters = current().parameters
         length = str(request.META.get("CONTENT_LENGTH") or "")
-        admission.require_means(current().parameters, int(length) if length.isdecimal() else 0)
+        declared = int(length) if length.isdecimal() else 0
+        admission.require_means(parameters, min(declared, parameters.file_limit))
 
 
 def too_large(limit: int) -> InvalidInput:

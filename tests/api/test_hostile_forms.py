@@ -83,3 +83,8 @@ def test_a_file_name_is_made_harmless(alice: Tenant, sent: bytes, kept: str | No
     assert stored.filename == kept
     assert stored.document is not None
     assert stored.document.path == f"documents/{alice.user.pk}/{stored.document.sha256[:2]}/{stored.document.sha256}"
+
+
+def test_a_boasted_length_is_a_file_too_large_and_not_a_full_disk(alice: Tenant) -> None:
+    response = alice.client.generic("POST", URL, b"", "multipart/form-data; boundary=b", CONTENT_LENGTH=str(10**15))
+    assert (response.status_code, response.json()["code"]) == (413, "file_too_large")
