@@ -21,6 +21,7 @@ from processing.errors import ServiceUnavailable
 MAX_NAME = 255
 MAX_EXTENSION = 16
 UNNAMED = "document"
+_BEING_WRITTEN = timedelta(minutes=10)  # a part that nothing was added to for so long is nobody's copy under way
 
 
 def keep(  # noqa: PLR0913 - a row has so many columns
@@ -91,13 +92,17 @@ def _path(owner: AbstractBaseUser, sha256: str) -> str:
 
 
 def _stored(path: str, size: int) -> bool:
-    """Whether the blob is there and whole: a machine that stopped while it was copied may have left a part."""
+    """Whether the blob is there and whole: a machine that stopped while it was copied may have left a part.
+
+    A part that is young is another's copy under way.
+    """
     try:
         if default_storage.size(path) == size:
             return True
+        if timezone.now() - default_storage.get_modified_time(path) > _BEING_WRITTEN:
+            default_storage.delete(path)
     except (OSError, NotImplementedError):
         return default_storage.exists(path)
-    default_storage.delete(path)
     return False
 
 

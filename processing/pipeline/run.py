@@ -118,8 +118,12 @@ def _forget_peak() -> None:
 
 
 def _peak_mb(reader_mb: float | None) -> float:
-    """The worker's peak and its reader's together: Linux counts `ru_maxrss` in KiB."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The worker's peak since the last reset and its reader's together; see proc(5) for VmHWM, in KiB."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        own = int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) / 1024
+    except (OSError, IndexError, ValueError):
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return round(own + (reader_mb or 0.0), 1)
 
 

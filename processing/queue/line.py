@@ -27,7 +27,7 @@ _SHARE = 50  # of the time, one part in so many may go into counting blocks
 
 # Clients poll: these are written once, not built anew at each read. Each is a walk of so many entries of the index
 # `task_waiting`, whose condition the first words are.
-_WAITING = f"FROM {Task._meta.db_table} WHERE status = 'queued'"
+_WAITING = f"FROM {Task._meta.db_table} /* hint */ WHERE status = 'queued'"
 _NEAR = f"""SELECT
   (SELECT COUNT(*) FROM (SELECT 1 {_WAITING} AND priority > %s LIMIT {EXACT + 1}) above),
   (SELECT COUNT(*) FROM (SELECT 1 {_WAITING} AND priority = %s AND seq < %s LIMIT {EXACT + 1}) before),
@@ -82,8 +82,10 @@ def _far(seq: int, priority: int, thousandth: int) -> int:
 
 
 def _asked(query: str, values: tuple[int, ...]) -> tuple[Any, ...]:
+    # Without statistics SQLite would rather read every waiting task by `task_by_status`.
+    hint = "INDEXED BY task_waiting" if connection.vendor == "sqlite" else ""
     with connection.cursor() as cursor:
-        cursor.execute(query, values)
+        cursor.execute(query.replace("/* hint */", hint), values)
         row: tuple[Any, ...] = cursor.fetchone()
     return row
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,7 @@ def test_a_temporary_file_is_moved_not_copied(owner: User, files: Path) -> None:
 def test_a_blob_that_a_crash_cut_short_is_replaced(owner: User, files: Path) -> None:
     path = Path(default_storage.path(keep(owner).path))
     path.write_bytes(b"wo")
+    os.utime(path, (0, 0))
     with store.opened(keep(owner)) as file:
         assert file.read() == b"words"
     assert len(blobs(files)) == 1
