@@ -50,7 +50,7 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
                 if self._delivered:
                     self._wait_for_change(end)
                 self._wakeup.arm()
-                wanted = self._wanted()
+                wanted = self.wanted()
                 self._delivered = wanted > 0
                 if wanted:
                     return [(None, _delivery()) for _ in range(wanted)]
@@ -65,7 +65,8 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
             time.sleep(_TURN)
         return None
 
-    def _wanted(self) -> int:
+    def wanted(self) -> int:
+        """How many deliveries would find work: tasks due, for which slots are free on this host."""
         free = 0 if admission.memory_is_short(current().parameters) else self._free_slots()
         return lifecycle.count_due(free) if free else 0
 

@@ -40,10 +40,13 @@ def say_started(workers: int) -> None:
     )
 
 
-def say_alive(max_concurrent: int) -> None:
+def say_alive(workers: int) -> None:
     """Renew this host's row."""
     WorkerHost.objects.filter(host=name()).update(
-        max_concurrent=max_concurrent, memory_used_percent=capacity.memory_usage().used_percent, heartbeat_at=Now()
+        workers=workers,
+        max_concurrent=workers,
+        memory_used_percent=capacity.memory_usage().used_percent,
+        heartbeat_at=Now(),
     )
 
 

@@ -1,90 +1,141 @@
-"""Runs the cluster of workers on this host, says that it is alive, and ends it in good order."""
+"""Runs the cluster of workers on this host, sees that it works, says that it is alive, and ends it in good order."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
 import psutil
-from django.db import Error, connection, connections
-from django_q.cluster import Cluster
-from django_q.conf import Conf
+from django.db import Error, connection
 
 from processing.queue import host, reconcile
+from processing.queue.cluster import Cluster
+from processing.queue.progress import Progress
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import current, warn_of_overridden_environment
-from processing.tasks import lifecycle
+from processing.tasks import leases, lifecycle
 
 logger = logging.getLogger(__name__)
 
 GRACE = 10.0  # seconds that running tasks get to end after SIGTERM; then they go back to the queue
+_LOOK = 0.5  # seconds between two looks at the processes
 _BEAT = 2.0  # seconds between two heartbeats of the host
-_PR_SET_PDEATHSIG = 1
+_LIVED = 30.0  # seconds after which a cluster counts as having started
+_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each restart of a cluster that has not lived in between
 
 
 def run() -> int:
-    """Block until SIGTERM or SIGINT; returns the exit code: 0, or 1 when the cluster died by itself."""
+    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0."""
     warn_of_overridden_environment()
-    stop = threading.Event()
-    workers = effective_max_concurrent(current().parameters)
-    cluster = _started_cluster(workers)
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    host.say_started(workers)
-    logger.info("cluster started", extra={"workers": workers, "pid": os.getpid()})
-    while not stop.wait(_BEAT):
-        if not cluster.sentinel.is_alive():
-            logger.critical("cluster died", extra={"exit_code": cluster.sentinel.exitcode})
-            return 1
-        _beat()
-    _end(cluster)
+    supervisor = Supervisor()
+    supervisor.stop_on_signals()
+    supervisor.run()
     return 0
 
 
-def _beat() -> None:
-    """Say that the host is alive, and give back what died elsewhere. A database that does not answer is no reason to
-    end the cluster: its workers may be in the middle of their work."""
-    try:
-        host.say_alive(effective_max_concurrent(current().parameters))
-        lifecycle.reap()
-        reconcile.maybe_run()
-    except Error:
-        logger.warning("heartbeat could not be written", exc_info=True)
-        connection.close()
+class Supervisor:
+    """Keeps one cluster at work until `stop` is set; `hurry` cuts its end short."""
 
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.hurry = threading.Event()
+        self._progress = Progress()
+        self._workers = 0
+        self._failures = 0
+        self._started = 0.0
+        self._beaten = 0.0
 
-def _started_cluster(workers: int) -> Cluster:
-    """The cluster with its processes forked; each of them dies with the process that made it."""
-    connections.close_all()  # A connection that two processes share is of use to neither.
-    os.register_at_fork(after_in_child=_die_with_parent)
-    Conf.WORKERS = workers
-    cluster = Cluster()
-    cluster.start()
-    return cluster
+    def stop_on_signals(self) -> None:
+        """SIGTERM and SIGINT set `stop`, and then `hurry`."""
 
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            (self.hurry if self.stop.is_set() else self.stop).set()
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
 
+    def run(self) -> None:
+        """Block until the end."""
+        self._workers = effective_max_concurrent(current().parameters)
+        host.say_started(self._workers)
+        cluster = self._new_cluster()
+        logger.info("cluster started", extra={"workers": self._workers, "pid": os.getpid()})
+        while not self.stop.wait(_LOOK):
+            if not cluster.is_alive:
+                logger.critical("cluster died", extra={"exit_code": cluster.exit_code})
+            elif self._look(cluster):
+                continue
+            else:
+                logger.critical("cluster does not take tasks that are due")
+            cluster = self._replaced(cluster)
+        self._end(cluster)
 
-def _end(cluster: Cluster) -> None:
-    """Let running tasks end within the grace time, kill what is left, and give its tasks back to the queue."""
-    logger.info("cluster stopping", extra={"grace": GRACE})
-    cluster.stop_event.set()
-    cluster.sentinel.join(GRACE)
-    for process in psutil.Process().children(recursive=True):
+    def _look(self, cluster: Cluster) -> bool:
+        """Give back what dead workers held, keep the pool as large as it is to be, and renew the host's row; False when
+        the cluster lives and does not work. A database that does not answer is no reason to end a cluster, whose
+        workers may be in the middle of their work."""
+        cluster.bury_orphans()
         try:
-            process.kill()
-        except psutil.NoSuchProcess:
+            end_leases_of_the_dead()
+            self._workers = effective_max_concurrent(current().parameters)
+            cluster.resize(self._workers)
+            if time.monotonic() - self._beaten < _BEAT:
+                return True
+            self._beaten = time.monotonic()
+            beat(self._workers)
+            return not self._progress.has_stalled()
+        except Error:
+            logger.warning("heartbeat could not be written", exc_info=True)
+            connection.close()
+            self._progress.forget()
+            return True
+
+    def _new_cluster(self) -> Cluster:
+        self._progress.forget()
+        self._started = time.monotonic()
+        cluster = Cluster(self._workers)
+        cluster.start()
+        return cluster
+
+    def _replaced(self, cluster: Cluster) -> Cluster:
+        """A new cluster, once nothing is left of the old one; the more often it dies, the later."""
+        lived = time.monotonic() - self._started
+        self._failures = 0 if lived >= _LIVED else self._failures + 1
+        cluster.kill()
+        self.stop.wait(_PAUSES[min(self._failures, len(_PAUSES) - 1)])
+        return cluster if self.stop.is_set() else self._new_cluster()
+
+    def _end(self, cluster: Cluster) -> None:
+        """Let running tasks end within the grace time, kill what is left, and give its tasks back to the queue."""
+        logger.info("cluster stopping", extra={"grace": GRACE})
+        cluster.drain()
+        end = time.monotonic() + GRACE
+        while cluster.is_alive and time.monotonic() < end and not self.hurry.wait(0.05):
             continue
-    released = lifecycle.release_host(host.name())
-    host.say_gone()
-    logger.info("cluster stopped", extra={"tasks_released": released})
+        cluster.kill()
+        released = lifecycle.release_host(host.name())
+        host.say_gone()
+        logger.info("cluster stopped", extra={"tasks_released": released})
+
+
+def beat(workers: int) -> None:
+    """Say that the host is alive, and give back what died elsewhere."""
+    host.say_alive(workers)
+    lifecycle.reap()
+    reconcile.maybe_run()
+
+
+def end_leases_of_the_dead() -> None:
+    """Give back, at once, what processes of this host held that are no more."""
+    leases.end([lease for lease in leases.of_host(host.name()) if not _lives(lease.pid)])
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -24,10 +24,10 @@ PATIENCE = 60.0  # seconds until a test gives up on a task
 
 
 class Caller:
-    """A client of the API with one key."""
+    """A client of the API with one key: the given one, or a new one."""
 
-    def __init__(self, service: RunningService, *, admin: bool = False) -> None:
-        headers = {"Authorization": f"Bearer {service.admin_key if admin else service.key}"}
+    def __init__(self, service: RunningService, *, admin: bool = False, key: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key or (service.admin_key if admin else service.key)}"}
         self.http = httpx.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False)
 
     def submit(self, name: str, data: bytes, **fields: str) -> str:
@@ -41,6 +41,16 @@ class Caller:
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         return body
+
+    def configure(self, **values: Any) -> None:
+        """Change the configuration; return when every web process knows: a new connection may reach any of them."""
+        reply = self.http.post("/admin/config", json={"api_v2": values})
+        assert reply.status_code == 200, reply.text
+        revision, end, agreeing = reply.json()["revision"], time.monotonic() + PATIENCE, 0
+        while agreeing < 20:
+            assert time.monotonic() < end
+            reply = self.http.get("/admin/config", headers={"Connection": "close"})
+            agreeing = agreeing + 1 if reply.json()["revision"] >= revision else 0
 
     def ended(self, task_id: str) -> dict[str, Any]:
         end = time.monotonic() + PATIENCE
@@ -155,32 +165,28 @@ def test_what_a_provider_says_of_itself_stays_inside(
 def test_a_changed_configuration_holds_without_a_restart(service: RunningService, caller: Caller) -> None:
     admin = Caller(service, admin=True)
 
-    def change(**values: Any) -> None:
-        reply = admin.http.post("/admin/config", json={"api_v2": values})
-        assert reply.status_code == 200, reply.text
-
     def until(condition: Any) -> None:
         end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end
             time.sleep(0.05)
 
-    change(enabled=False)
+    admin.configure(enabled=False)
     until(lambda: caller.http.get("/api/v2/health").status_code == 503)
     refused = caller.http.post("/api/v2/process", data={"prompt": "Anything?"}, files={"file": ("a.txt", b"x")})
     assert (refused.status_code, refused.json()["code"]) == (503, "disabled")
-    change(enabled=None)
+    admin.configure(enabled=None)
     until(lambda: caller.http.get("/api/v2/health").status_code == 200)
 
 
 def test_a_task_that_takes_too_long_is_stopped(service: RunningService, caller: Caller, upstream: StandIn) -> None:
     admin = Caller(service, admin=True)
     _, hung_up = stand_in_that_never_ends(upstream)
-    assert admin.http.post("/admin/config", json={"api_v2": {"timeout": 1}}).status_code == 200
+    admin.configure(timeout=1)
     body = caller.ended(caller.submit("invoice.pdf", samples.pdf()))
     assert (body["status"], body["error_type"]) == ("failed", "timeout_error")
     assert hung_up.wait(PATIENCE)
-    assert admin.http.post("/admin/config", json={"api_v2": {"timeout": None}}).status_code == 200
+    admin.configure(timeout=None)
 
 
 def test_nothing_of_a_finished_request_is_left_lying_about(service: RunningService, caller: Caller) -> None:
