@@ -19,6 +19,19 @@ class EventFormatter(logging.Formatter):
         return f"{line} {extra}" if extra else line
 
 
+class SuspicionIsNoFailure(logging.Filter):
+    """Makes a warning of what Django reports as an error with its stack: that a caller sent what is not allowed.
+
+    `ERROR` is for whoever runs the service; a stranger must not be able to write it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def _inert(value: Any) -> str:
     """A value that begins no line of its own and moves no cursor, whoever chose it."""
     text = str(value)
@@ -29,10 +42,10 @@ def logging_configuration(env: Environment) -> dict[str, Any]:
     """The dictionary for `logging.config`. `SRC_LOG_LEVELS` sets levels by source: `API_V2` is both apps, any other
     name is a logger's."""
     level = "DEBUG" if env.debug else env.log_level
-    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}}
+    form = {"formatter": "event", "filters": ["suspicion"]}
+    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", **form}}
     if env.log_file:
-        watched = "logging.handlers.WatchedFileHandler"
-        handlers["file"] = {"class": watched, "filename": env.log_file, "formatter": "event"}
+        handlers["file"] = {"class": "logging.handlers.WatchedFileHandler", "filename": env.log_file, **form}
     loggers = {name: {"level": level} for name in ("processing", "modelsregistry")}
     for source, wanted in env.src_log_levels.items():
         for name in ("processing", "modelsregistry") if source == "API_V2" else (source,):
@@ -43,6 +56,7 @@ def logging_configuration(env: Environment) -> dict[str, Any]:
         "formatters": {
             "event": {"()": EventFormatter, "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
         },
+        "filters": {"suspicion": {"()": SuspicionIsNoFailure}},
         "handlers": handlers,
         "root": {"level": "WARNING", "handlers": list(handlers)},
         "loggers": loggers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -56,6 +57,7 @@ _TYPE_BY_STATUS = {
     403: "auth_error",
     405: "validation_error",
     406: "validation_error",
+    408: "timeout_error",
     413: "validation_error",
     415: "validation_error",
     422: "validation_error",
@@ -100,7 +102,7 @@ def problem(
     error_type: str | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> JsonResponse:
-    """One error as a response; `more` holds the optional fields of the contract."""
+    """One error as a response; `more` holds the optional fields of the contract but the task that the path names."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -110,12 +112,23 @@ def problem(
         "code": code,
         "timestamp": time.time(),
         "request_id": request_id(request),
-        **{name: value for name, value in (more or {}).items() if value is not None},
+        "task_id": _task_of(request),
+        **(more or {}),
     }
+    body = {name: value for name, value in body.items() if value is not None}
     response = JsonResponse(body, status=status, content_type="application/problem+json")
     if "retry_after" in body:
         response["Retry-After"] = str(body["retry_after"])
     return response
+
+
+def _task_of(request: HttpRequest) -> str | None:
+    """The task that the request is about, whether there is one of that id or not."""
+    named = request.resolver_match.kwargs.get("task_id") if request.resolver_match else None
+    try:
+        return None if named is None else str(uuid.UUID(named))
+    except ValueError:
+        return None
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
@@ -196,6 +209,8 @@ def _of_bad_request(request: HttpRequest, exc: Exception) -> HttpResponse:
         return problem(request, 413, "The request's fields are too large.", "body_too_large")
     if isinstance(exc, DisallowedHost):
         return problem(request, 400, "The service does not answer to this host name.", "unknown_host")
+    if isinstance(exc.__cause__, TimeoutError):
+        return problem(request, 408, "The body did not arrive in time.", "body_timeout")
     if name in ("TooManyFieldsSent", "TooManyFilesSent"):
         return problem(request, 400, "The request has too many fields.", "too_many_fields")
     return problem(request, 400, "The body of the request is malformed.", "malformed_body")

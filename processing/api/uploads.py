@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, SkipFile
+from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -60,7 +60,10 @@ class ReceivedFile(TemporaryUploadedFile):
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """Takes the one part called `file`, up to `max_file_size`; other files are read past and named in `ignored`."""
+    """Takes the one part called `file`; other files are read past and named in `ignored`.
+
+    Neither the file nor what is read past may be larger than `max_file_size`.
+    """
 
     chunk_size = 1024 * 1024
 
@@ -69,6 +72,8 @@ class BoundedUploadHandler(FileUploadHandler):
         self.limit = 0
         self.ignored: list[str] = []
         self.received: ReceivedFile | None = None
+        self._is_taking = False
+        self._read_past = 0
         self._whole = False
 
     def handle_raw_input(
@@ -90,27 +95,32 @@ class BoundedUploadHandler(FileUploadHandler):
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
-        if self.field_name != FIELD or self.received is not None:
+        self._is_taking = self.field_name == FIELD and self.received is None
+        if self._is_taking:
+            self.received = ReceivedFile(str(self.file_name), self.content_type, self.charset)
+        else:
             self.ignored.append(str(self.field_name))
-            raise SkipFile
-        self.received = ReceivedFile(str(self.file_name), self.content_type, self.charset)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        if self.received is None:
-            return
-        if start + len(raw_data) > self.limit:
-            self.received.close()
+        taken = self.received if self._is_taking else None
+        if taken is None:
+            self._read_past += len(raw_data)
+        if (self._read_past if taken is None else start + len(raw_data)) > self.limit:
+            if self.received is not None:
+                self.received.close()
             raise too_large(self.limit)
-        self.received.take(raw_data)
+        if taken is not None:
+            taken.take(raw_data)
 
     def file_complete(self, file_size: int) -> ReceivedFile | None:
-        if self.received is not None:
-            self.received.finish(file_size)
-            self._whole = True
+        if not self._is_taking or self.received is None:
+            return None
+        self.received.finish(file_size)
+        self._whole = True
         return self.received
 
     def upload_interrupted(self) -> None:
-        """Called when the last file of a body broke off, and also when it was only skipped."""
+        """Called when the last file of a body broke off, be it ours or one that was read past."""
         if self.received is not None and not self._whole:
             self.received.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
@@ -40,8 +40,8 @@ _docs = SpectacularSwaggerView.as_view(
 )
 
 urlpatterns = [
-    path("api/v2/openapi.json", _schema, name="openapi"),
-    path("api/v2/docs", _docs, name="docs"),
+    re_path(r"^api/v2/openapi\.json/?$", _schema, name="openapi"),
+    re_path(r"^api/v2/docs/?$", _docs, name="docs"),
     path("api/v2/", include(v2.urls)),
     *site.urls,
 ]

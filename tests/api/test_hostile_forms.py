@@ -9,11 +9,13 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from processing.documents.models import StoredDocument
+from processing.operations import configuration
 from processing.tasks.models import Task
 from tests.conftest import Tenant
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v2/process"
+FORM = "multipart/form-data; boundary=b"
 TEXT = b"The total is 12 euros."
 
 
@@ -88,3 +90,22 @@ def test_a_file_name_is_made_harmless(alice: Tenant, sent: bytes, kept: str | No
 def test_a_boasted_length_is_a_file_too_large_and_not_a_full_disk(alice: Tenant) -> None:
     response = alice.client.generic("POST", URL, b"", "multipart/form-data; boundary=b", CONTENT_LENGTH=str(10**15))
     assert (response.status_code, response.json()["code"]) == (413, "file_too_large")
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_ignored_files_of_a_body_without_a_length_are_bounded_like_the_file(alice: Tenant, order: str) -> None:
+    configuration.change({"max_file_size": 3000}, author=None, reason="")
+    document, others = part(b"file", TEXT, b"a.txt"), [part(b"more", b"x" * 1001, b"m.txt")] * 3
+    parts = [*others, document] if order == "before" else [document, *others]
+    body = b"".join([part(b"prompt", b"What is the total?"), *parts, b"--b--\r\n"])
+
+    response = alice.client.generic("POST", URL, body, FORM, HTTP_TRANSFER_ENCODING="chunked")
+
+    assert (response.status_code, response.json()["code"]) == (413, "file_too_large")
+    assert list(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir()) == []
+
+
+def test_ignored_files_within_the_bound_take_nothing_from_the_file(alice: Tenant) -> None:
+    configuration.change({"max_file_size": 3000}, author=None, reason="")
+    response = send(alice, part(b"more", b"x" * 3000, b"m.txt"), part(b"file", b"word " * 600, b"a.txt"))
+    assert response.status_code == 200, response.content

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +60,9 @@ def test_the_documentation_loads_nothing_from_elsewhere() -> None:
     loaded = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page.content.decode())
     assert loaded
     assert not [address for address in loaded if re.match(r"(https?:)?//", address)]
+
+
+@pytest.mark.parametrize("path", ["/api/v2/docs", "/api/v2/openapi.json"])
+def test_a_slash_at_the_end_changes_nothing(path: str) -> None:
+    assert APIClient().get(path + "/").status_code == 200
+    assert reverse(path.rpartition("/")[2].partition(".")[0]) == path

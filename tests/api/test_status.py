@@ -71,7 +71,7 @@ def test_a_strangers_task_looks_like_none(alice: Tenant, mallory: Tenant, path: 
     theirs = mallory.client.get(path.format(task.id))
     missing = mallory.client.get(path.format(uuid.uuid4()))
     assert theirs.status_code == missing.status_code == 404
-    ours = {"timestamp", "request_id"}
+    ours = {"timestamp", "request_id", "task_id"}
     assert {k: v for k, v in theirs.json().items() if k not in ours} == {
         k: v for k, v in missing.json().items() if k not in ours
     }

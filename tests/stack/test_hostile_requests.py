@@ -167,6 +167,14 @@ def test_a_foreign_host_is_refused(service: RunningService, key: str, host: byte
     assert (reply.status, reply.problem()["code"]) == (400, "unknown_host")
 
 
+def test_a_foreign_host_raises_no_alarm(service: RunningService) -> None:
+    """Django calls it an error, and logs its stack."""
+    exchange(service, request("", b"", b"Host: alarming.example", line=b"GET /api/v2/health"))
+    told = [line for line in service.log().splitlines() if "alarming.example" in line]
+    assert len(told) == 1
+    assert " WARNING django.security.DisallowedHost " in told[0]
+
+
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
@@ -204,6 +212,7 @@ def test_a_strangers_task_is_like_none(service: RunningService, key: str) -> Non
         for wanted in (task, "00000000-0000-4000-8000-000000000000"):
             reply = exchange(service, request(other, b"", line=line + wanted.encode()))
             told.append({**reply.problem(), "timestamp": 0, "request_id": ""})
+            assert told[-1].pop("task_id") == wanted
         assert told[0] == told[1]
         assert told[0]["code"] == "task_not_found"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiv2project.logs import EventFormatter
+from apiv2project.logs import EventFormatter, SuspicionIsNoFailure
 
 
 def line(**extra: Any) -> str:
@@ -29,3 +29,14 @@ def test_what_a_client_sent_stays_on_its_line(sent: str) -> None:
 
 def test_letters_of_any_script_are_kept() -> None:
     assert line(title="Ünïcödé 文書").endswith("title=Ünïcödé 文書")
+
+
+@pytest.mark.parametrize(
+    ("source", "level"),
+    [("django.security.DisallowedHost", "WARNING"), ("django.request", "ERROR"), ("processing.api.errors", "ERROR")],
+)
+def test_what_a_caller_may_not_send_is_no_failure_of_ours(source: str, level: str) -> None:
+    record = logging.LogRecord(source, logging.ERROR, __file__, 1, "odd", None, (ValueError, ValueError("odd"), None))
+    assert SuspicionIsNoFailure().filter(record)
+    assert record.levelname == level
+    assert (record.exc_info is None) is (level == "WARNING")
