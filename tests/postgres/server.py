@@ -89,7 +89,8 @@ class Server:
         command = [str(self._programs / program), *arguments]
         done = subprocess.run(command, cwd=self._directory, capture_output=True, text=True, **_another_user())
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        printed: str = done.stdout
+        return printed
 
 
 def programs() -> Path:
