@@ -103,7 +103,7 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         "keepalives_idle": 30,
         "keepalives_interval": 5,
         "keepalives_count": 3,
-        "tcp_user_timeout": 15_000,
+        "tcp_user_timeout": 10_000,
         "application_name": f"api-v2 {API_V2_HOST_NAME}",
         "options": "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
         **DATABASES["default"].get("OPTIONS", {}),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+import threading
+import time
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import DateTimeField, ExpressionWrapper, Q
+from django.db.models import DateTimeField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
 from processing.queue.models import WorkerHost
 from processing.runtime import capacity
 
 ALIVE_WITHIN = timedelta(seconds=10)
+_SILENT = timedelta(seconds=5)  # more than two heartbeats
+
+
+class NameTakenError(Exception):
+    """Another cluster that is alive calls itself by this host's name, and nobody could tell whose a task is."""
 
 
 def name() -> str:
@@ -26,9 +33,30 @@ def alive() -> Q:
     return Q(heartbeat_at__gt=ExpressionWrapper(Now() - ALIVE_WITHIN, output_field=DateTimeField()))
 
 
-def say_started(workers: int) -> None:
-    """Write this host's row anew."""
-    WorkerHost.objects.update_or_create(
+def take_name(stop: threading.Event) -> None:
+    """Return once no other cluster calls itself so, or once `stop` is set. A row that is still young is one's that
+    lives, or one's that was killed a moment ago and will not speak again.
+
+    Raises `NameTakenError`.
+    """
+    end = time.monotonic() + 2 * _SILENT.total_seconds()
+    while _has_spoken(_SILENT):
+        if time.monotonic() >= end:
+            raise NameTakenError(
+                f"Another cluster calls itself {name()}. Each one needs a name of its own: set API_V2_HOST_NAME."
+            )
+        if stop.wait(0.2):
+            return
+
+
+def _has_spoken(within: timedelta) -> bool:
+    recently = ExpressionWrapper(Now() - within, output_field=DateTimeField())
+    return WorkerHost.objects.filter(host=name(), heartbeat_at__gt=recently).exists()
+
+
+def say_started(workers: int) -> datetime:
+    """Write this host's row anew. Returns since when the name is ours, by which the row is known as ours."""
+    row, _ = WorkerHost.objects.update_or_create(
         host=name(),
         defaults={
             "pid": os.getpid(),
@@ -38,18 +66,39 @@ def say_started(workers: int) -> None:
             "heartbeat_at": Now(),
         },
     )
+    row.refresh_from_db(fields=["started_at"])
+    row.save(update_fields=["started_at"])  # SQLite keeps times as text: from now on in the form that is compared with.
+    return row.started_at
 
 
-def say_alive(workers: int) -> None:
-    """Renew this host's row."""
-    WorkerHost.objects.filter(host=name()).update(
+def say_alive(workers: int, since: datetime) -> None:
+    """Renew this host's row, or write it again where somebody has deleted it.
+
+    Raises `NameTakenError` where the row is another cluster's by now: this one was thought dead.
+    """
+    written = _own(since).update(
         workers=workers,
         max_concurrent=workers,
         memory_used_percent=capacity.memory_usage().used_percent,
         heartbeat_at=Now(),
     )
+    if written:
+        return
+    written_again = {
+        "pid": os.getpid(),
+        "workers": workers,
+        "max_concurrent": workers,
+        "started_at": since,
+        "heartbeat_at": Now(),
+    }
+    if not WorkerHost.objects.get_or_create(host=name(), defaults=written_again)[1]:
+        raise NameTakenError(f"Another cluster calls itself {name()}.")
 
 
-def say_gone() -> None:
+def say_gone(since: datetime) -> None:
     """Remove this host's row: its cluster stopped in good order."""
-    WorkerHost.objects.filter(host=name(), pid=os.getpid()).delete()
+    _own(since).delete()
+
+
+def _own(since: datetime) -> QuerySet[WorkerHost]:
+    return WorkerHost.objects.filter(host=name(), pid=os.getpid(), started_at=since)

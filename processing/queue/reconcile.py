@@ -54,39 +54,45 @@ class Reconciler:
         self._next_try = 0.0
         self._thread: threading.Thread | None = None
 
-    def maybe_run(self) -> None:
-        """Begin a round if one is due and none is under way; returns at once."""
+    def maybe_run(self, *, reap: bool) -> None:
+        """Begin a round if one is due and none is under way; returns at once. `reap`: whether leases that ran out may
+        be taken for those of the dead."""
         if time.monotonic() < self._next_try or (self._thread is not None and self._thread.is_alive()):
             return
         self._next_try = time.monotonic() + EVERY.total_seconds()
-        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(reap,), name="reconcile", daemon=True)
         self._thread.start()
 
-    def run(self) -> Summary | None:
+    def wait(self, seconds: float) -> None:
+        """Let a round that is under way end, for at most so long."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def run(self, *, reap: bool = True) -> Summary | None:
         """One round; None where it is not due, or another host is at it."""
         if not _take():
             return None
         try:
-            summary = self._round()
+            summary = self._round(reap=reap)
         finally:
             _leave()
         if any(asdict(summary).values()):
             logger.info("reconciled", extra=asdict(summary))
         return summary
 
-    def _round(self) -> Summary:
+    def _round(self, *, reap: bool) -> Summary:
         parameters = current().parameters
         return Summary(
-            tasks_reaped=_or_nothing(lifecycle.reap),
+            tasks_reaped=_or_nothing(lifecycle.reap) if reap else 0,
             tasks_without_document=_or_nothing(self._end_tasks_without_document),
             files_without_row=_or_nothing(lambda: self._sweep.go_on(_FILES_LOOKED_AT)),
             tasks_deleted=_or_nothing(lambda: retention.delete_old_tasks(parameters)),
             documents_deleted=_or_nothing(lambda: retention.erase_expired_documents(parameters)),
         )
 
-    def _run(self) -> None:
+    def _run(self, reap: bool) -> None:  # noqa: FBT001 - a thread's target
         try:
-            self.run()
+            self.run(reap=reap)
         except Error:
             logger.warning("could not reconcile", exc_info=True)
         finally:
@@ -104,9 +110,14 @@ class Reconciler:
 _reconciler = Reconciler()
 
 
-def maybe_run() -> None:
-    """Begin a round of this process's reconciler if one is due; returns at once."""
-    _reconciler.maybe_run()
+def maybe_run(*, reap: bool) -> None:
+    """Begin a round of this process's reconciler if one is due; `reap` as in `Reconciler.maybe_run`."""
+    _reconciler.maybe_run(reap=reap)
+
+
+def wait(seconds: float) -> None:
+    """Let a round that is under way end, for at most so long."""
+    _reconciler.wait(seconds)
 
 
 def _take() -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from datetime import datetime
 from types import FrameType
 
 import psutil
@@ -14,6 +15,7 @@ from django.db import Error, connection
 
 from processing.queue import host, reconcile
 from processing.queue.cluster import Cluster
+from processing.queue.contact import Contact
 from processing.queue.progress import Progress
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import current, warn_of_overridden_environment
@@ -25,11 +27,15 @@ GRACE = 10.0  # seconds that running tasks get to end after SIGTERM; then they g
 _LOOK = 0.5  # seconds between two looks at the processes
 _BEAT = 2.0  # seconds between two heartbeats of the host
 _LIVED = 30.0  # seconds after which a cluster counts as having started
+_ROUND = 10.0  # seconds that a round of reconciliation gets to end before this process forks
 _PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each restart of a cluster that has not lived in between
 
 
 def run() -> int:
-    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0."""
+    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0.
+
+    Raises `host.NameTakenError` where another cluster has this host's name.
+    """
     warn_of_overridden_environment()
     supervisor = Supervisor()
     supervisor.stop_on_signals()
@@ -44,6 +50,7 @@ class Supervisor:
         self.stop = threading.Event()
         self.hurry = threading.Event()
         self._progress = Progress()
+        self._contact = Contact()
         self._workers = 0
         self._failures = 0
         self._started = 0.0
@@ -59,22 +66,26 @@ class Supervisor:
         signal.signal(signal.SIGINT, on_signal)
 
     def run(self) -> None:
-        """Block until the end."""
+        """Block until the end. Raises `host.NameTakenError`, with all processes ended."""
+        host.take_name(self.stop)
+        if self.stop.is_set():
+            return
         self._workers = effective_max_concurrent(current().parameters)
-        host.say_started(self._workers)
+        since = host.say_started(self._workers)
+        leases.end(leases.of_host(host.name()))  # A former cluster's: its processes ended with it.
         cluster = self._new_cluster()
         logger.info("cluster started", extra={"workers": self._workers, "pid": os.getpid()})
         while not self.stop.wait(_LOOK):
             if not cluster.is_alive:
                 logger.critical("cluster died", extra={"exit_code": cluster.exit_code})
-            elif self._look(cluster):
+            elif self._look(cluster, since):
                 continue
             else:
                 logger.critical("cluster does not take tasks that are due")
             cluster = self._replaced(cluster)
-        self._end(cluster)
+        self._end(cluster, since)
 
-    def _look(self, cluster: Cluster) -> bool:
+    def _look(self, cluster: Cluster, since: datetime) -> bool:
         """Give back what dead workers held, keep the pool as large as it is to be, and renew the host's row; False when
         the cluster lives and does not work. A database that does not answer is no reason to end a cluster, whose
         workers may be in the middle of their work."""
@@ -86,13 +97,27 @@ class Supervisor:
             if time.monotonic() - self._beaten < _BEAT:
                 return True
             self._beaten = time.monotonic()
-            beat(self._workers)
+            self._beat(since)
             return not self._progress.has_stalled()
+        except host.NameTakenError:
+            cluster.kill()
+            raise
         except Error:
             logger.warning("heartbeat could not be written", exc_info=True)
             connection.close()
+            self._contact.lost()
             self._progress.forget()
             return True
+
+    def _beat(self, since: datetime) -> None:
+        """Say that the host is alive, and give back what died elsewhere; not while workers that live may be those that
+        could not renew their leases."""
+        host.say_alive(self._workers, since)
+        self._contact.answered()
+        steady = self._contact.is_steady()
+        if steady:
+            lifecycle.reap()
+        reconcile.maybe_run(reap=steady)
 
     def _new_cluster(self) -> Cluster:
         self._progress.forget()
@@ -106,27 +131,31 @@ class Supervisor:
         lived = time.monotonic() - self._started
         self._failures = 0 if lived >= _LIVED else self._failures + 1
         cluster.kill()
+        reconcile.wait(_ROUND)  # A fork copies locks as they are; whoever is to release them is not in the copy.
         self.stop.wait(_PAUSES[min(self._failures, len(_PAUSES) - 1)])
         return cluster if self.stop.is_set() else self._new_cluster()
 
-    def _end(self, cluster: Cluster) -> None:
+    def _end(self, cluster: Cluster, since: datetime) -> None:
         """Let running tasks end within the grace time, kill what is left, and give its tasks back to the queue."""
         logger.info("cluster stopping", extra={"grace": GRACE})
+        family = _family()
         cluster.drain()
         end = time.monotonic() + GRACE
         while cluster.is_alive and time.monotonic() < end and not self.hurry.wait(0.05):
             continue
+        family |= _family()  # The sentinel may have forked once more before it saw that it is to stop.
         cluster.kill()
-        released = lifecycle.release_host(host.name())
-        host.say_gone()
-        logger.info("cluster stopped", extra={"tasks_released": released})
+        try:
+            released = lifecycle.release_host(host.name(), family)
+            host.say_gone(since)
+        except Error:
+            logger.warning("tasks wait for their leases to run out: the database did not answer", exc_info=True)
+        else:
+            logger.info("cluster stopped", extra={"tasks_released": released})
 
 
-def beat(workers: int) -> None:
-    """Say that the host is alive, and give back what died elsewhere."""
-    host.say_alive(workers)
-    lifecycle.reap()
-    reconcile.maybe_run()
+def _family() -> set[int]:
+    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def end_leases_of_the_dead() -> None:

@@ -22,7 +22,8 @@ from processing.tasks.lifecycle import Claim
 logger = logging.getLogger(__name__)
 
 _LOOK = 0.5  # seconds between two looks at the row: what a cancel costs at most, twice under its bound of 2 s
-_RENEW = 5.0  # seconds between two renewals of the lease
+_RENEW = 5.0  # seconds between two renewals of the lease; one that failed is tried again at the next look
+_LOCKED = 2.0  # seconds that this thread waits for a lock of SQLite's: others may wait longer, a lease may not
 _ASK_AGAIN = 2.0  # seconds until an interruption that was swallowed is sent again
 
 Reason = Literal["lost", "deadline"]
@@ -81,20 +82,24 @@ class Watch:
                 if time.monotonic() >= self._deadline:
                     return self._interrupt("deadline")
                 renew = time.monotonic() - renewed >= _RENEW
-                if not self._look(renew=renew):
+                ours = self._look(renew=renew)
+                if ours is False:
                     return self._interrupt("lost")
-                renewed = time.monotonic() if renew else renewed
+                renewed = time.monotonic() if renew and ours else renewed
         finally:
             connection.close()
 
-    def _look(self, *, renew: bool) -> bool:
-        """Whether the task is still ours. While the database does not answer, the lease decides: we work on."""
+    def _look(self, *, renew: bool) -> bool | None:
+        """Whether the task is still ours; None while the database does not answer: then the lease decides, and we work
+        on."""
         try:
+            if connection.connection is None:
+                _connect()
             return lifecycle.heartbeat(self._claim) if renew else lifecycle.still_held(self._claim)
         except Error:
             logger.warning("lease could not be renewed", extra={"task": self._claim.id}, exc_info=True)
             connection.close()
-            return True
+            return None
 
     def _interrupt(self, reason: Reason) -> None:
         self.reason = reason
@@ -102,3 +107,10 @@ class Watch:
         while main is not None and not self._done.is_set():
             signal.pthread_kill(main, signal.SIGUSR1)
             self._done.wait(_ASK_AGAIN)
+
+
+def _connect() -> None:
+    connection.ensure_connection()
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {round(_LOCKED * 1000)}")

@@ -32,10 +32,11 @@ def end(leases: Iterable[Lease]) -> None:
     """Give their tasks back to the queue, or end them when no attempt is left, as if the leases had run out."""
     past = ExpressionWrapper(Now() - timedelta(seconds=1), output_field=DateTimeField())
     ended = [
-        Task.objects.filter(seq=lease.seq, status=Status.PROCESSING, lease_token=lease.token).update(
+        lease.seq
+        for lease in leases
+        if Task.objects.filter(seq=lease.seq, status=Status.PROCESSING, lease_token=lease.token).update(
             lease_expires_at=past
         )
-        for lease in leases
     ]
-    if any(ended):
-        lifecycle.reap()
+    if ended:
+        lifecycle.reap(ended)

@@ -29,6 +29,8 @@ from processing.tasks.models import FINAL, Status, Task
 
 logger = logging.getLogger(__name__)
 
+# A task of a dead host is to run again within 30 seconds. Holders renew their lease four times as often, and wait for
+# no lock of SQLite's nearly as long (`queue.watch`).
 LEASE = timedelta(seconds=20)
 BACKOFF = timedelta(seconds=2)
 _CLAIMS = 0x636C616D  # the class of our advisory locks, so that others on the same database have their own
@@ -233,9 +235,12 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
     return row["completed_at"] or timezone.now()
 
 
-def reap() -> int:
-    """Give tasks whose lease ran out back to the queue, or end them when no attempt is left. Returns how many."""
+def reap(seqs: Collection[int] | None = None) -> int:
+    """Give tasks whose lease ran out, or those of them that are named, back to the queue, or end them when no attempt
+    is left. Returns how many. Only for one who knows that the database has answered their holders meanwhile."""
     lost = Task.objects.filter(status=Status.PROCESSING, lease_expires_at__lt=Now())
+    if seqs is not None:
+        lost = lost.filter(seq__in=seqs)
     spent = lost.filter(attempts__gte=F("max_attempts")).update(
         status=Status.FAILED,
         step="failed",
@@ -275,10 +280,10 @@ def end_without_document(seqs: Collection[int]) -> int:
     return ended
 
 
-def release_host(host: str) -> int:
-    """Give all tasks of a host whose cluster has ended back to the queue, at once. The attempt was cut short by an
-    operator and not by the task: it is allowed one more. Returns how many."""
-    return Task.objects.filter(status=Status.PROCESSING, host=host).update(
+def release_host(host: str, pids: Collection[int]) -> int:
+    """Give all tasks that processes of a cluster which has ended still hold back to the queue, at once. The attempt was
+    cut short by an operator and not by the task: it is allowed one more. Returns how many."""
+    return Task.objects.filter(status=Status.PROCESSING, host=host, worker_pid__in=pids).update(
         status=Status.QUEUED,
         step="waiting to be tried again",
         progress=0.0,

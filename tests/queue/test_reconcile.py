@@ -107,13 +107,39 @@ def test_a_host_that_died_at_it_is_followed_by_another(db: None) -> None:
 
 def test_a_thread_does_it_and_the_caller_goes_on(db: None) -> None:
     reconciler = Reconciler()
-    reconciler.maybe_run()
+    reconciler.maybe_run(reap=True)
     assert reconciler._thread is not None
     reconciler._thread.join(30)
     assert Duty.objects.filter(due_at__gt=timezone.now()).count() == 1
     thread = reconciler._thread
-    reconciler.maybe_run()
+    reconciler.maybe_run(reap=True)
     assert reconciler._thread is thread
+
+
+def test_leases_are_left_alone_while_nobody_could_renew_them(alice: Tenant) -> None:
+    task = submitted(alice)
+    claimed()
+    expire(task)
+    reconciler = Reconciler()
+    reconciler.maybe_run(reap=False)
+    reconciler.wait(60)
+    task.refresh_from_db()
+    assert task.status == Status.PROCESSING
+
+
+def test_a_fork_waits_for_a_round_that_is_under_way_but_not_for_ever(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr(retention, "delete_old_tasks", lambda _: int(not let_go.wait(60)))
+    reconciler = Reconciler()
+    reconciler.wait(60)  # There is none.
+    reconciler.maybe_run(reap=True)
+    thread = reconciler._thread
+    assert thread is not None
+    reconciler.wait(0.01)
+    assert thread.is_alive()
+    let_go.set()
+    reconciler.wait(60)
+    assert not thread.is_alive()
 
 
 def test_tasks_whose_document_is_gone_are_ended(alice: Tenant) -> None:

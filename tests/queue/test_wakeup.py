@@ -74,7 +74,7 @@ def test_a_change_while_it_waits_ends_the_wait(waiting: WakeUp, alice: Tenant) -
         lambda claim: lifecycle.release(claim),
         lambda claim: lifecycle.cancel(claim.task.owner_id, claim.id),
         lambda claim: (expire(claim.task), lifecycle.reap()),
-        lambda _: lifecycle.release_host(HOST),
+        lambda _: lifecycle.release_host(HOST, {1}),
         lambda _: Task.objects.update(status=Status.QUEUED, available_at=timezone.now()),
     ],
     ids=["complete", "fail", "release", "cancel", "reap", "release_host", "by hand"],

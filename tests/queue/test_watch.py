@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 from processing.queue import watch
 from processing.queue.watch import Interrupted, Watch
@@ -136,3 +136,50 @@ def test_the_lease_is_renewed_while_the_work_lasts(claim: Claim, monkeypatch: py
     monkeypatch.setattr(watch, "_RENEW", 0.02)
     monkeypatch.setattr(lifecycle, "heartbeat", heartbeat)
     assert Watch(claim, time.monotonic() + FAR).over(lambda: renewed.wait(60))
+
+
+def test_a_renewal_that_failed_is_tried_again_at_the_next_look(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    enough = threading.Event()
+
+    def still_held(_claim: Claim) -> bool:
+        looks.append("read")
+        return True
+
+    def heartbeat(_claim: Claim) -> bool:
+        looks.append("renewal")
+        if looks.count("renewal") == 1:
+            raise OperationalError("database is locked")
+        enough.set()
+        return True
+
+    monkeypatch.setattr(watch, "_LOOK", 0.01)
+    monkeypatch.setattr(watch, "_RENEW", 0.5)
+    monkeypatch.setattr(lifecycle, "still_held", still_held)
+    monkeypatch.setattr(lifecycle, "heartbeat", heartbeat)
+    assert Watch(claim, time.monotonic() + FAR).over(lambda: enough.wait(60))
+    first = looks.index("renewal")
+    assert looks[first : first + 2] == ["renewal", "renewal"]
+
+
+def test_a_renewal_does_not_wait_as_long_for_a_lock_as_others_may(
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with a connection that was made anew after an error."""
+    if connection.vendor != "sqlite":
+        pytest.skip("the settings of the connection bound this on PostgreSQL")
+    waits: list[int] = []
+    enough = threading.Event()
+
+    def still_held(_claim: Claim) -> bool:
+        with connection.cursor() as cursor:
+            waits.append(cursor.execute("PRAGMA busy_timeout").fetchone()[0])
+        if len(waits) == 2:
+            enough.set()
+            return True
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(watch, "_LOOK", 0.01)
+    monkeypatch.setattr(lifecycle, "still_held", still_held)
+    assert Watch(claim, time.monotonic() + FAR).over(lambda: enough.wait(60))
+    assert waits[:2] == [2000, 2000]

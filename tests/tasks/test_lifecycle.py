@@ -176,7 +176,27 @@ def test_a_stranger_cannot_cancel(alice: Tenant, mallory: Tenant) -> None:
 def test_a_host_that_stops_gives_its_tasks_back_without_costing_them_an_attempt(alice: Tenant) -> None:
     task = submitted(alice)
     claim = claimed()
-    assert lifecycle.release_host(HOST) == 1
+    assert lifecycle.release_host(HOST, {1}) == 1
     assert not lifecycle.still_held(claim)
     task.refresh_from_db()
     assert (task.status, task.attempts, task.max_attempts) == (Status.QUEUED, 1, 4)
+
+
+def test_a_cluster_gives_back_what_its_own_processes_held_and_nothing_of_anothers(alice: Tenant) -> None:
+    submitted(alice), submitted(alice)
+    own, anothers = lifecycle.claim(HOST, 11, 100), lifecycle.claim(HOST, 12, 100)
+    assert own is not None
+    assert anothers is not None
+    assert lifecycle.release_host(HOST, {11, 99}) == 1
+    assert (lifecycle.still_held(own), lifecycle.still_held(anothers)) == (False, True)
+
+
+def test_of_leases_that_ran_out_those_that_are_named_are_given_back(alice: Tenant) -> None:
+    tasks = [submitted(alice) for _ in range(2)]
+    for task in tasks:
+        claimed()
+        expire(task)
+    assert lifecycle.reap([tasks[0].seq]) == 1
+    for task in tasks:
+        task.refresh_from_db()
+    assert [task.status for task in tasks] == [Status.QUEUED, Status.PROCESSING]

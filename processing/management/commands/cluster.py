@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from processing.operations import lifeline
-from processing.queue import supervisor
+from processing.operations import lifeline, listening
+from processing.queue import host, supervisor
 
 
 class Command(BaseCommand):
@@ -15,4 +15,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         lifeline.end_with_server()
-        raise SystemExit(supervisor.run())
+        try:
+            code = supervisor.run()
+        except host.NameTakenError as error:
+            raise CommandError(str(error), returncode=listening.EXIT_CONFIGURATION) from None
+        raise SystemExit(code)
