@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
 import logging
 import math
@@ -13,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from PIL import Image
 
@@ -37,6 +38,24 @@ class Line:
     slope: float = 0.0
 
 
+def _at_once() -> None:
+    """Nobody is to be asked."""
+
+
+_wait_for_turn: Callable[[], None] = _at_once
+
+
+def wait_before_loading(wait: Callable[[], None]) -> None:
+    """From now on call `wait`, which may block, before recognition takes its memory in this process."""
+    global _wait_for_turn
+    _wait_for_turn = wait
+
+
+def threads(cores: int) -> int:
+    """How many threads recognition computes with where it may use so many processors."""
+    return max(1, min(MAX_THREADS, cores))
+
+
 def recognise(image: Image.Image) -> str:
     """The text of an RGB picture, one visual row a line; empty if there is none, or if recognition is not installed."""
     engine = _engine()
@@ -56,19 +75,20 @@ def _engine() -> Any:
 
     Made on first use, because a session does not survive a fork.
     """
-    _take_recognition_memory()
-    try:
-        from rapidocr import RapidOCR
-    except ImportError:
+    if importlib.util.find_spec("rapidocr") is None:
         logger.warning("text recognition is not installed", extra={"action": "ocr_missing"})
         return None
+    _wait_for_turn()
+    _take_recognition_memory()
+    from rapidocr import RapidOCR
+
     return RapidOCR(
         params={
             "Global.use_cls": False,
             "Global.max_side_len": MAX_SIDE,
             "Global.log_level": "critical",
             "Rec.rec_batch_num": 2,
-            "EngineConfig.onnxruntime.intra_op_num_threads": min(MAX_THREADS, len(os.sched_getaffinity(0))),
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads(len(os.sched_getaffinity(0))),
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )

@@ -11,6 +11,7 @@ from processing.documents import registry, sandbox, store
 from processing.documents.contract import Page, ReadOptions
 from processing.documents.limits import MIB
 from processing.documents.models import StoredDocument
+from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed
 
 # All pages go into one question, which is held five times over while it is encoded and sent.
@@ -27,19 +28,25 @@ class ReadDocument:
 
 
 def read(
-    document: StoredDocument, options: ReadOptions, deadline: float, on_page: Callable[[int, int | None], None]
+    document: StoredDocument,
+    options: ReadOptions,
+    deadline: float,
+    on_page: Callable[[int, int | None], None],
+    recognition: RecognitionSlots | None = None,
 ) -> ReadDocument:
     """Read the whole document; `on_page(number, of)` is called before each page, `of` being None when unknown.
 
-    Raises `DocumentFailed` (`document_gone`; `too_many_pictures` for more than `MAX_PICTURE_BYTES`) or
-    `DeadlineExceeded`.
+    Where text must be recognised, that waits for one of the slots of `recognition`. Raises `DocumentFailed`
+    (`document_gone`; `too_many_pictures` for more than `MAX_PICTURE_BYTES`) or `DeadlineExceeded`.
     """
     pages: list[SourcePage] = []
     pictured = 0
     methods: dict[str, int] = {}
     with (
         _opened(document) as file,
-        sandbox.reading(file, registry.named(document.format), options, deadline=deadline) as reading,
+        sandbox.reading(
+            file, registry.named(document.format), options, deadline=deadline, recognition=recognition
+        ) as reading,
     ):
         on_page(1, reading.page_count)
         for page in reading:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from modelsregistry import registry
 from modelsregistry.contract import GenerationResult
 from modelsregistry.registry import ModelEntry
+from processing.documents import ocr
 from processing.documents.contract import ReadOptions
+from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed, ModelFailed
 from processing.pipeline import evidence, prompt, read
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.read import ReadDocument
+from processing.runtime import capacity
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
@@ -37,7 +43,8 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     report = _Reporter(claim)
     model = registry.find(task.model)
 
-    document = read.read(task.document, _read_options(model, options, parameters), deadline, report.page)
+    slots = _recognition_slots(parameters, report.note)
+    document = read.read(task.document, _read_options(model, options, parameters), deadline, report.page, slots)
     timings.lap("read")
     report.step(_READING_SHARE, f"asking {model.name}")
     request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline)
@@ -54,6 +61,13 @@ def _read_options(model: ModelEntry, options: RequestOptions, parameters: Parame
     """Page images for a model that sees, recognised text for one that does not."""
     sees = model.vision and parameters.enable_vision and options.vision_mode != "force_text"
     return ReadOptions(images=sees, ocr=not sees)
+
+
+def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) -> RecognitionSlots:
+    """This host's: the data directory may be on a disk that several hosts share."""
+    host = hashlib.sha256(settings.API_V2_HOST_NAME.encode()).hexdigest()[:16]
+    count = capacity.effective_max_concurrent_ocr(parameters, ocr.threads(capacity.usable_cores()))
+    return RecognitionSlots(settings.DATA_DIR / "recognition" / host, count, announce)
 
 
 def _outcome(
@@ -146,6 +160,7 @@ class _Reporter:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._last = time.monotonic()
+        self._percent = 0.0
 
     def page(self, number: int, of: int | None) -> None:
         """About to read page `number`."""
@@ -157,4 +172,9 @@ class _Reporter:
     def step(self, percent: float, words: str) -> None:
         """Say it now."""
         lifecycle.progress(self._claim, percent, words)
+        self._percent = percent
         self._last = time.monotonic()
+
+    def note(self, words: str) -> None:
+        """Say it now; the work is as far as it was."""
+        self.step(self._percent, words)

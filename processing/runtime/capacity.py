@@ -20,6 +20,8 @@ GIB = 1024**3
 MB = 1024**2
 MB_PER_DOCUMENT = 520
 SHARE_FOR_DOCUMENTS = 0.7
+MB_PER_RECOGNITION = 800
+SHARE_FOR_RECOGNITION = 0.35
 # A machine sold as 16 GB shows some 15.5 GiB: a step is reached 5 % early.
 TOLERANCE = 0.95
 
@@ -89,6 +91,20 @@ def effective_max_concurrent(parameters: Parameters) -> int:
     if parameters.max_concurrent is not None:
         return parameters.max_concurrent
     return max_concurrent(settings.API_V2_CONCURRENCY_POLICY, usable_ram(), usable_cores())
+
+
+def max_concurrent_ocr(ram_bytes: int, cores: int, threads: int) -> int:
+    """Documents whose text may be recognised at once, each with `threads` threads, so that neither this memory nor
+    these processors are spent twice: at least 1."""
+    return max(1, min(int(ram_bytes / MB * SHARE_FOR_RECOGNITION / MB_PER_RECOGNITION), cores // threads))
+
+
+def effective_max_concurrent_ocr(parameters: Parameters, threads: int) -> int:
+    """Documents whose text this host recognises at once: what an administrator set, else what its memory and its
+    processors bear."""
+    if parameters.max_concurrent_ocr is not None:
+        return parameters.max_concurrent_ocr
+    return max_concurrent_ocr(usable_ram(), usable_cores(), threads)
 
 
 def usable_cores() -> int:

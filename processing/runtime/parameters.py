@@ -119,6 +119,12 @@ class Parameters(Group):
         le=1000,
         description="Documents processed at once on a host, 1 to 1000; null: from its memory.",
     )
+    max_concurrent_ocr: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Of these, how many have their text recognised at once, 1 to 1000; null: from memory and cores.",
+    )
     timeout: Seconds = Field(default=300, description="Seconds that a task may take, 1 to 86400.")
     admin_model: ModelId = Field(
         default="gpt-4-vision", description="The id of the model that answers where none is named."

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from processing.documents import ocr
 from processing.documents.contract import Contents, Inspection, Page
 
 TARGET = Path(tempfile.gettempdir()) / "written-by-a-document"
@@ -101,6 +102,20 @@ def start_a_child() -> Iterator[Page]:
         signal.pause()
     yield Page(1, str(pid), "text")
     signal.pause()
+
+
+def recognise_and_hang() -> Iterator[Page]:
+    """Says who it is, waits for its turn at recognition, says so, and keeps it."""
+    yield Page(1, str(os.getpid()), "text")
+    ocr._wait_for_turn()
+    yield Page(2, "recognised", "ocr")
+    ctypes.CDLL(None).pause()
+
+
+def recognise_twice() -> Iterator[Page]:
+    ocr._wait_for_turn()
+    ocr._wait_for_turn()
+    yield Page(1, "", "none")
 
 
 def speak_nonsense() -> Iterator[Page]:

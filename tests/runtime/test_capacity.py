@@ -69,6 +69,21 @@ def test_a_step_is_reached_five_percent_early(ram_gb: float, safe: int, recommen
     assert capacity.max_concurrent("recommended", int(ram_gb * GIB), cores=4) == recommended
 
 
+@pytest.mark.parametrize(
+    ("ram_gb", "cores", "threads", "documents"),
+    [(24, 2, 2, 1), (64, 16, 4, 4), (4, 16, 4, 1), (8, 16, 4, 3), (0.5, 1, 1, 1), (64, 2, 4, 1)],
+)
+def test_text_is_recognised_as_often_as_memory_and_cores_bear(
+    ram_gb: float, cores: int, threads: int, documents: int
+) -> None:
+    assert capacity.max_concurrent_ocr(int(ram_gb * GIB), cores, threads) == documents
+
+
+def test_an_administrator_says_how_often_text_is_recognised_at_once() -> None:
+    assert capacity.effective_max_concurrent_ocr(Parameters(), threads=2) >= 1
+    assert capacity.effective_max_concurrent_ocr(Parameters(max_concurrent_ocr=7), threads=2) == 7
+
+
 def group(path: Path, files: dict[str, str]) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

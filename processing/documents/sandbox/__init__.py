@@ -1,7 +1,7 @@
 """Reading documents in a child process that can be killed and is limited in memory, time and output.
 
 client  ──job, descriptors──▶  server (exec'd, clean, warm)  ──fork──▶  child (limited, reads one document)
-   ◀────────────────────────── pages ──────────────────────────────────────┘
+   ◀────────────────── pages; "may I recognise?" ──────────────────────────┘
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from contextlib import AbstractContextManager
 
 from processing.documents.contract import Format, Inspection, ReadOptions
+from processing.documents.recognition_slots import RecognitionSlots
 from processing.documents.sandbox.client import Sandbox, Source
 from processing.documents.sandbox.reading import Reading
 
@@ -32,9 +33,11 @@ def reading(
     options: ReadOptions,
     *,
     deadline: float,
+    recognition: RecognitionSlots | None = None,
 ) -> AbstractContextManager[Reading]:
     """Read a document page by page; leaving the block kills the child. `deadline` is a `time.monotonic()` value.
 
-    Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
+    Text is recognised when one of the slots of `recognition` is free, and at once where none are given. Raises
+    `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
-    return _sandbox.reading(file, format, options, deadline=deadline)
+    return _sandbox.reading(file, format, options, deadline=deadline, recognition=recognition)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from processing.documents import ocr
 from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 from processing.documents.sandbox import wire
@@ -52,6 +53,7 @@ def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoR
         stream = socket.socket(fileno=answers)
         stream.settimeout(None)
         _take_limits(job)
+        ocr.wait_before_loading(lambda: _wait_for_turn(stream))
         _answer(job, kind, _reopened(document), stream)
         status = 0
     finally:
@@ -93,6 +95,13 @@ def _take_limits(job: Job) -> None:
         (resource.RLIMIT_CORE, 0, 0),
     ):
         resource.setrlimit(what, (soft, top))
+
+
+def _wait_for_turn(stream: socket.socket) -> None:
+    """Ask the client for a turn at text recognition, and wait for the byte that grants it."""
+    wire.send(stream, {"kind": wire.RECOGNITION})
+    if not stream.recv(1):
+        os._exit(1)  # The client has gone.
 
 
 def _reopened(document: int) -> BinaryIO:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import processing
 from processing.documents.contract import Format, Inspection, ReadOptions
 from processing.documents.limits import Limits
+from processing.documents.recognition_slots import RecognitionSlots
 from processing.documents.sandbox.child import Job
 from processing.documents.sandbox.reading import Reading
 from processing.documents.sandbox.wire import EXTRA_FORMATS
@@ -75,13 +76,16 @@ class Sandbox:
         *,
         deadline: float,
         limits: Limits = DEFAULT_LIMITS,
+        recognition: RecognitionSlots | None = None,
     ) -> Iterator[Reading]:
         """Read a document in a child that is killed at the end of the block, or by `Reading.close` from any thread.
 
-        `deadline` is a `time.monotonic()` value. Raises `DocumentFailed` (codes of `outcome.py` and of the formats),
-        `InvalidInput` (`type_mismatch`), `DeadlineExceeded` (`reading_timeout`), `ServiceUnavailable`.
+        `deadline` is a `time.monotonic()` value; waiting for one of the slots of `recognition` counts against it, and
+        without slots a document is recognised at once. Raises `DocumentFailed` (codes of `outcome.py` and of the
+        formats), `InvalidInput` (`type_mismatch`), `DeadlineExceeded` (`reading_timeout`, `recognition_timeout`),
+        `ServiceUnavailable`.
         """
-        with self._begin(Job("read", format.name, options, limits), file, deadline) as reading:
+        with self._begin(Job("read", format.name, options, limits), file, deadline, recognition) as reading:
             reading.open()
             yield reading
 
@@ -106,10 +110,10 @@ class Sandbox:
         if process is not None:
             process.wait()
 
-    def _begin(self, job: Job, file: Source, deadline: float) -> Reading:
+    def _begin(self, job: Job, file: Source, deadline: float, recognition: RecognitionSlots | None = None) -> Reading:
         answers, childs_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         outcome, servers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        reading = Reading(answers, outcome, job, deadline)
+        reading = Reading(answers, outcome, job, deadline, recognition)
         try:
             with childs_end, servers_end, _descriptor_of(file) as document:
                 self._send(json.dumps(job.packed()).encode(), [document, childs_end.fileno(), servers_end.fileno()])

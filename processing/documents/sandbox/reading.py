@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from processing.documents.contract import IMAGE_TYPES, METHODS, Inspection, Page
+from processing.documents.recognition_slots import RecognitionSlots, Slot
 from processing.documents.sandbox import wire
 from processing.documents.sandbox.child import Job
 from processing.documents.sandbox.outcome import Ended, failure, of_death, suspicious, too_much
@@ -26,7 +28,14 @@ class Reading:
     """An iterator over the pages. `page_count` is known from the start, where the format can tell; `peak_mb`, the
     child's greatest resident memory, is known after the end."""
 
-    def __init__(self, answers: socket.socket, outcome: socket.socket, job: Job, deadline: float) -> None:
+    def __init__(
+        self,
+        answers: socket.socket,
+        outcome: socket.socket,
+        job: Job,
+        deadline: float,
+        recognition: RecognitionSlots | None = None,
+    ) -> None:
         self.page_count: int | None = None
         self.peak_mb: float | None = None
         self._answers = answers
@@ -34,6 +43,9 @@ class Reading:
         self._outcome = outcome
         self._job = job
         self._deadline = deadline
+        self._recognition = recognition
+        self._slot: Slot | None = None
+        self._turn_given = False
         self._left = job.limits.output_bytes
         self._text_left = job.limits.text_bytes
         self._last = 0
@@ -52,6 +64,8 @@ class Reading:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+        if self._slot is not None:
+            self._slot.close()
 
     def open(self) -> None:
         """Wait until the child has opened the document."""
@@ -92,6 +106,35 @@ class Reading:
 
     def _next(self, *kinds: str) -> tuple[dict[str, Any], bytes]:
         """The next message, of one of these kinds. Raises what the client is to be told."""
+        header, body = self._message()
+        if header.get("kind") == wire.RECOGNITION and self._job.options.ocr and not self._turn_given:
+            self._give_turn()
+            header, body = self._message()
+        if header.get("kind") not in kinds:
+            raise suspicious()
+        return header, body
+
+    def _give_turn(self) -> None:
+        """Let the child begin to recognise, as soon as this host has a slot for it; the slot is kept until the end."""
+        self._turn_given = True
+        if self._recognition is not None:
+            try:
+                self._slot = self._recognition.take(self._deadline, self._pause)
+            except TimeoutError as error:
+                raise _no_turn() from error
+        with contextlib.suppress(OSError):  # Of a child that has died the next message tells.
+            self._answers.send(wire.TURN)
+
+    def _pause(self, seconds: float) -> bool:
+        """Sleep; False as soon as the child has died or this reading was closed."""
+        poller = select.poll()
+        try:
+            poller.register(self._answers, select.POLLIN)
+        except (OSError, ValueError):
+            return False
+        return not poller.poll(seconds * 1000)
+
+    def _message(self) -> tuple[dict[str, Any], bytes]:
         limits = self._job.limits
         most = min(self._left, limits.page_text_bytes + limits.page_image_bytes)
         try:
@@ -110,8 +153,6 @@ class Reading:
             ended = self._farewell()
             logger.info("reading failed", extra={"action": "reading_failed", "cause": str(header.get("cause"))[:80]})
             raise failure(header, ended)
-        if header.get("kind") not in kinds:
-            raise suspicious()
         return header, body
 
     def _death(self) -> ProcessingError:
@@ -142,6 +183,13 @@ class Reading:
 
 def _timeout() -> DeadlineExceeded:
     return DeadlineExceeded("The document could not be read in the time allowed.", "reading_timeout")
+
+
+def _no_turn() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "The document's text could not be recognised in the time allowed: other documents were being recognised.",
+        "recognition_timeout",
+    )
 
 
 def _count(header: dict[str, Any]) -> int | None:

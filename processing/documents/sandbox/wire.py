@@ -13,6 +13,8 @@ from typing import Any
 
 LENGTHS = struct.Struct("!II")
 EXTRA_FORMATS = "SANDBOX_EXTRA_FORMATS"  # the variable by which a server learns of formats beside the registry's
+RECOGNITION = "recognition"  # the kind of the message by which a child asks for its turn at text recognition
+TURN = b"\1"  # the reply to it, and all that a client ever sends
 MAX_HEADER = 64 * 1024
 CHUNK = 256 * 1024
 
