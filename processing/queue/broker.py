@@ -18,18 +18,15 @@ from django.utils import timezone
 from django_q.brokers import Broker
 from django_q.signing import SignedPackage
 
-from processing.queue import admission, host, wakeup
+from processing.queue import demand, wakeup
 from processing.queue.wakeup import WakeUp
-from processing.runtime.capacity import effective_max_concurrent
-from processing.runtime.configuration import current
 from processing.tasks import lifecycle
-from processing.tasks.models import Status, Task
 
 logger = logging.getLogger(__name__)
 
 WORK = "processing.queue.worker.work"
-_TURN = 1.0  # seconds; the pusher looks for its stop event between turns
-_LOOK_AGAIN = 0.25  # seconds; tasks become due and slots become free without a change of the database
+_TURN = 0.5  # seconds between two looks at most: not all that changes what may start is told by the database
+_PAUSE = 1.0  # seconds after a look that failed
 
 
 class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
@@ -43,18 +40,18 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
         return wakeup.of_this_database()
 
     def dequeue(self) -> list[tuple[None, str]] | None:
-        """As many deliveries as there are tasks due and slots free on this host; None after a second without any."""
+        """As many deliveries as there are tasks due and slots free on this host; None after a turn without any."""
         end = time.monotonic() + _TURN
         try:
             while time.monotonic() < end:
                 if self._delivered:
                     self._wait_for_change(end)
                 self._wakeup.arm()
-                wanted = self.wanted()
-                self._delivered = wanted > 0
-                if wanted:
-                    return [(None, _delivery()) for _ in range(wanted)]
-                self._wait_for_change(end)
+                found = demand.now()
+                self._delivered = found.wanted > 0
+                if found.wanted:
+                    return [(None, _delivery()) for _ in range(found.wanted)]
+                self._wait_for_change(end, demand.seconds_until_due() if found.later else None)
             self._answering = True
         except Error:
             connection.close()
@@ -62,21 +59,13 @@ class TaskBroker(Broker):  # type: ignore[misc]  # django-q2 has no types
                 logger.exception("Failed to look for work")
             self._answering = False
             self._delivered = False
-            time.sleep(_TURN)
+            time.sleep(_PAUSE)
         return None
 
-    def wanted(self) -> int:
-        """How many deliveries would find work: tasks due, for which slots are free on this host."""
-        free = 0 if admission.memory_is_short(current().parameters) else self._free_slots()
-        return lifecycle.count_due(free) if free else 0
-
-    def _free_slots(self) -> int:
-        limit = effective_max_concurrent(current().parameters)
-        return max(0, limit - Task.objects.filter(status=Status.PROCESSING, host=host.name()).count())
-
-    def _wait_for_change(self, end: float) -> None:
-        """Sleep until something was written since the last look, but not for long."""
-        self._wakeup.wait(max(0.0, min(end - time.monotonic(), _LOOK_AGAIN)))
+    def _wait_for_change(self, end: float, seconds: float | None = None) -> None:
+        """Sleep until something was written since the last look, for so many seconds or until `end`."""
+        left = max(0.0, end - time.monotonic())
+        self._wakeup.wait(left if seconds is None else min(left, seconds))
 
     def ping(self) -> bool:
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from processing.queue.broker import TaskBroker
+from processing.queue import demand
 from processing.tasks import lifecycle
 
 PATIENCE = 15.0  # seconds; a worker takes a task within some hundredths
@@ -14,14 +14,13 @@ class Progress:
     """Asked again and again; `now` is a `time.monotonic()` value."""
 
     def __init__(self) -> None:
-        self._broker = TaskBroker()
         self._first: tuple[int, int] | None = None
         self._since = 0.0
 
     def has_stalled(self, now: float | None = None) -> bool:
         """Whether the same task has stood first in line for `PATIENCE`, with a free slot at every look."""
         now = time.monotonic() if now is None else now
-        first = self._first_in_line() if self._broker.wanted() else None
+        first = self._first_in_line() if demand.now().wanted else None
         if first is None or first != self._first:
             self._first, self._since = first, now
         return first is not None and now - self._since >= PATIENCE

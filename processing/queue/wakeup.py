@@ -6,13 +6,18 @@ the passing of time. Who waits looks again now and then, in any case.
 
 from __future__ import annotations
 
+import select
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import connection
 
+from processing.queue.written import Written
+
 CHANNEL = "api_v2_tasks"  # what the database's trigger notifies (migration 0002)
-_GLANCE = 0.02  # seconds between two looks at SQLite's change counter: 0.8 % of a core
+_GLANCE = 0.02  # seconds between two looks at SQLite's change counter where nobody tells of writes
+_SELDOM = 0.25  # and where the kernel does
+_SOON = 0.0005  # seconds from the first sign of a write to the first look for its commit
 _POLL = 0.1  # seconds between two looks at a database that says nothing
 
 
@@ -27,18 +32,32 @@ class WakeUp(Protocol):
 
 
 class SqliteChanges:
-    """`PRAGMA data_version` differs once another connection has committed (sqlite.org/pragma.html)."""
+    """`PRAGMA data_version` differs once another connection has committed (sqlite.org/pragma.html).
+
+    To look at it often costs an idle host more than all else. So we sleep until the kernel tells of a write to the log
+    that every commit goes through, and only then look: a commit counts from a moment after its write (with
+    `synchronous=FULL` the disk has to confirm it), and if it never comes, the looks become rarer and rarer.
+    """
 
     def __init__(self) -> None:
         self._seen = -1
+        self._log = Written()
+        self._is_told = False  # of writes, by the kernel
+        self._written = 0.0  # when the kernel last told of it
 
     def arm(self) -> None:
+        self._is_told = self._log.watch(f"{connection.settings_dict['NAME']}-wal")
         self._seen = self._counter()
 
     def wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while time.monotonic() < until and self._counter() == self._seen:
-            time.sleep(_GLANCE)
+        while self._counter() == self._seen and (now := time.monotonic()) < until:
+            if self._log.wait(min(until - now, self._pause(now - self._written))):
+                self._written = time.monotonic()
+
+    def _pause(self, age: float) -> float:
+        """Until the next look, so long after a write: looks at twice the age, so that few are made in vain."""
+        return max(_SOON, min(age, _SELDOM if self._is_told else _GLANCE))
 
     def _counter(self) -> int:
         with connection.cursor() as cursor:
@@ -50,7 +69,7 @@ class PostgresNotifications:
     """LISTEN on the connection that Django has, which may be another one after an error."""
 
     def __init__(self) -> None:
-        self._listening: object = None
+        self._listening: Any = None
 
     def arm(self) -> None:
         """What was notified until now needs no look of its own: the caller is about to look."""
@@ -59,17 +78,21 @@ class PostgresNotifications:
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {CHANNEL}")
             self._listening = connection.connection
-        self._receive(0, stop_after=None)
+        self._receive()
 
     def wait(self, seconds: float) -> None:
         """After a connection was lost there is nothing to wait for: what it would have told is unknown."""
-        if self._listening is not None and self._listening is connection.connection:
-            self._receive(seconds, stop_after=1)
+        if self._listening is None or self._listening is not connection.connection:
+            return
+        if not self._receive():  # Some may have come along with the answers to the caller's questions.
+            # psycopg itself would wake ten times a second.
+            select.select([self._listening], [], [], seconds)
+            self._receive()
 
-    def _receive(self, seconds: float, *, stop_after: int | None) -> None:
+    def _receive(self) -> bool:
+        """Whether anything was notified."""
         with connection.wrap_database_errors:
-            for _ in self._listening.notifies(timeout=seconds, stop_after=stop_after):  # type: ignore[attr-defined]
-                pass
+            return bool(list(self._listening.notifies(timeout=0)))
 
 
 class Polling:

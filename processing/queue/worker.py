@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 def work() -> None:
     """Take the next task, if there is one, through to its end. One of the two doors where every error is caught."""
     in_force = current()
-    if not lifecycle.count_due(1):
-        return
     claim = lifecycle.claim(host.name(), os.getpid(), effective_max_concurrent(in_force.parameters))
     if claim is None:
         return

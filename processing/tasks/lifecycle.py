@@ -98,11 +98,6 @@ def due() -> QuerySet[Task]:
     return Task.objects.filter(status=Status.QUEUED, available_at__lte=Now())
 
 
-def count_due(most: int) -> int:
-    """How many tasks could be claimed now, counted up to `most`; in order, so that it is the index that is read."""
-    return len(due().order_by("-priority", "seq").values_list("seq")[:most])
-
-
 def claim(host: str, pid: int, limit: int) -> Claim | None:
     """Take the next task in order, or None: nothing is due, or `limit` tasks already run on this host.
 
