@@ -21,6 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from modelsregistry import provisioning
 from processing.access import keys
+from processing.operations import turns
 from processing.operations.credentials import Credentials, kept_in
 
 Say = Callable[[str], None]
@@ -28,10 +29,11 @@ Say = Callable[[str], None]
 
 def prepare(variables: Mapping[str, str], say: Say) -> Credentials | None:
     """Do what is still to be done, telling `say` about each step; returns the credentials if they were made now."""
-    _migrate(say)
     _collect_static_files(say)
-    provisioning.provision(variables)
-    return _first_credentials(kept_in(settings.DATA_DIR))
+    with turns.one_at_a_time():  # Several hosts may start on one empty database.
+        _migrate(say)
+        provisioning.provision(variables)
+        return _first_credentials(kept_in(settings.DATA_DIR))
 
 
 def _migrate(say: Say) -> None:
