@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import random
 
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.pagesizes import A4
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 PROMPT = "What is the total amount due?"
@@ -41,6 +43,30 @@ def report(pages: int, number: int = 0) -> bytes:
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
+
+
+def scrapbook(pages: int) -> bytes:
+    """A PDF of photographs of 0.97 MB with text beside them, so that nothing is recognised."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4)
+    noise = random.Random(1)
+    for page in range(1, pages + 1):
+        canvas.drawString(60, 790, _PROSE[page % len(_PROSE)].format(number=page))
+        canvas.drawImage(ImageReader(_noise(noise)), 60, 100, width=300, height=300)
+        canvas.drawString(60, 60, _due(0) if page == pages else "")
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def _noise(source: random.Random) -> io.BytesIO:
+    """A JPEG of about a megabyte that no compression makes smaller."""
+    side = 880
+    picture = Image.frombytes("L", (side, side), source.randbytes(side * side))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95)
+    buffer.seek(0)
+    return buffer
 
 
 def receipt(number: int = 0) -> bytes:
