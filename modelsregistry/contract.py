@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
@@ -29,11 +30,21 @@ class SourcePage:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A whole document as its provider takes it by itself; `media_type` is `application/pdf`."""
+
+    data: bytes
+    media_type: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One question about one document.
 
     `question` is what the caller wrote; `instruction` is the same after the prompt template, for models that follow
-    instructions. `pages` are in reading order. `deadline` is a `time.monotonic()` value: no driver works past it.
+    instructions. `pages` are in reading order. `attachment` is the same document whole, for models that read it so;
+    the others get the pages. `deadline` is a `time.monotonic()` value: no driver works past it.
     """
 
     model: str
@@ -45,15 +56,17 @@ class GenerationRequest:
     temperature: float | None = None
     max_tokens: int | None = None
     response_schema: Mapping[str, Any] | None = None
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens spent; `estimated` when the provider did not say."""
+    """Tokens spent; `estimated` when the provider did not say. Of the input, `cached_tokens` came from its cache."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,9 @@ class Endpoint:
     """Where one model is reached, and how.
 
     `model` is the id that the provider knows it by. `stall_timeout` is the longest silence in seconds that is not
-    taken for a stall. `options` are the provider's settings that only its dialect understands.
+    taken for a stall. `options` are the provider's settings that only its dialect understands. `native_pdf` says that
+    the model reads a PDF whole, `max_output_tokens` how much it can write. `headers` go with every request; `proxy` is
+    the URL of an HTTP proxy; unless `allow_private`, no address of a private network is connected to.
     """
 
     model: str
@@ -101,14 +116,30 @@ class Endpoint:
     vision: bool = False
     stall_timeout: float = 120.0
     options: Mapping[str, str] = field(default_factory=dict)
+    native_pdf: bool = False
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str = field(default="", repr=False)
+    allow_private: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamModel:
-    """A model as its provider lists it; `context_length` in tokens where the provider says."""
+    """A model as its provider lists it. What the provider does not say is None, and is never guessed from a name.
+
+    `context_length` and `max_output_tokens` are in tokens, prices in US dollars for a million tokens.
+    """
 
     id: str
     context_length: int | None = None
+    name: str = ""
+    max_output_tokens: int | None = None
+    vision: bool | None = None
+    native_pdf: bool | None = None
+    structured_output: bool | None = None
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
 
 
 class Driver(Protocol):

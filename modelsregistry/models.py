@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -14,13 +20,22 @@ from modelsregistry.contract import Driver, Endpoint
 from modelsregistry.discovery import driver_class, kind_choices
 from modelsregistry.errors import ModelError
 
+_PRICE: dict[str, Any] = {
+    "max_digits": 12,
+    "decimal_places": 6,
+    "null": True,
+    "blank": True,
+    "validators": [MinValueValidator(Decimal(0))],
+}
+
 
 class Provider(models.Model):
     """An endpoint that serves models, with what is needed to use it.
 
     `secret_encrypted` is written and read through `secret`. A provider `from_environment` takes its address and
     secret from variables at every start; when these vanish it is switched off, and `disabled_reason` says so.
-    `options` holds what its dialect alone understands.
+    `options` holds what its dialect alone understands, `headers` what goes with every request, encrypted as the secret.
+    After `consecutive_failures` it is left alone by all processes until `open_until`.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -40,7 +55,23 @@ class Provider(models.Model):
         validators=[MinValueValidator(1.0)],
         help_text=_("Seconds of silence after which an answer counts as stalled."),
     )
+    headers_encrypted = models.TextField(blank=True, editable=False)
+    max_concurrency = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text=_("Requests at a time, from all hosts.")
+    )
+    proxy = models.CharField(
+        max_length=500, blank=True, help_text=_("An HTTP proxy to go through, such as http://proxy:3128.")
+    )
+    allow_private = models.BooleanField(
+        _("allow private addresses"),
+        default=False,
+        help_text=_("Whether its address may lie in a private network or on this host, as Ollama's does."),
+    )
     from_environment = models.BooleanField(default=False, editable=False)
+    consecutive_failures = models.PositiveIntegerField(default=0, editable=False)
+    open_until = models.DateTimeField(null=True, blank=True, editable=False)
+    last_failure = models.CharField(max_length=300, blank=True, editable=False)
+    probed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -72,15 +103,31 @@ class Provider(models.Model):
     def secret(self, value: str) -> None:
         self.secret_encrypted = secrets.encrypt(value)
 
-    def driver(self, model: str, *, vision: bool = False) -> Driver:
-        """A driver for the model with this upstream id. Raises `ModelMisconfigured`."""
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers in clear. Raises `ModelMisconfigured` when they cannot be decrypted."""
+        found: dict[str, str] = json.loads(secrets.decrypt(self.headers_encrypted) or "{}")
+        return found
+
+    @headers.setter
+    def headers(self, value: Mapping[str, str]) -> None:
+        self.headers_encrypted = secrets.encrypt(json.dumps(dict(value))) if value else ""
+
+    def driver(self, model: str, **abilities: Any) -> Driver:
+        """A driver for the model with this upstream id; `abilities` are fields of `Endpoint` that are the model's.
+
+        Raises `ModelMisconfigured`.
+        """
         endpoint = Endpoint(
             model=model,
             base_url=self.base_url,
             secret=self.secret,
-            vision=vision,
             stall_timeout=self.stall_timeout,
             options=self.options,
+            headers=self.headers,
+            proxy=self.proxy,
+            allow_private=self.allow_private,
+            **abilities,
         )
         return driver_class(self.kind)(endpoint)
 
@@ -105,9 +152,30 @@ class RegisteredModel(models.Model):
     temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
     max_tokens = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     timeout = models.FloatField(null=True, blank=True, validators=[MinValueValidator(1.0)])
-    refuses_temperature = models.BooleanField(
-        default=False, help_text=_("Whether it rejects requests that set a temperature.")
+    native_pdf = models.BooleanField(
+        _("native PDF"), default=False, help_text=_("Whether it reads a PDF as it is, pictures and all.")
     )
+    structured_output = models.BooleanField(
+        default=False, help_text=_("Whether its provider holds it to a JSON Schema.")
+    )
+    refused_fields = models.JSONField(
+        default=list, blank=True, help_text=_("Fields that it rejects, such as temperature: they are left out.")
+    )
+    input_price = models.DecimalField(**_PRICE, help_text=_("US dollars for a million tokens read."))
+    cached_input_price = models.DecimalField(
+        **_PRICE, help_text=_("US dollars for a million tokens that its provider had read before.")
+    )
+    output_price = models.DecimalField(**_PRICE, help_text=_("US dollars for a million tokens written."))
+    fallbacks = models.JSONField(
+        default=list, blank=True, help_text=_("Public ids of the models to ask, in this order, when it fails.")
+    )
+    allowed_users = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        blank=True,
+        related_name="+",
+        help_text=_("Who may use it, beside the groups; where both are empty, everybody."),
+    )
+    allowed_groups = models.ManyToManyField("auth.Group", blank=True, related_name="+")
     enabled = models.BooleanField(default=True)
     available = models.BooleanField(default=True, editable=False)
     reason = models.CharField(max_length=300, blank=True, editable=False)

@@ -63,7 +63,7 @@ def _environment_provider(variables: Mapping[str, str]) -> Provider | None:
         provider, _ = Provider.objects.get_or_create(
             kind=_KIND,
             from_environment=True,
-            defaults={"name": _free_name(), "base_url": url, "options": _options(url)},
+            defaults={"name": _free_name(), "base_url": url, "options": _options(url), "allow_private": True},
         )
         if _bring_up_to_date(provider, url, key):
             provider.save()

@@ -76,7 +76,13 @@ def generate(request: GenerationRequest, on_text: Callable[[str], None] = ignore
     say who answered under which name. Raises `modelsregistry.errors.ModelError`.
     """
     model = _model(request.model)
-    driver = model.provider.driver(model.upstream_id, vision=model.vision)
+    driver = model.provider.driver(
+        model.upstream_id,
+        vision=model.vision,
+        native_pdf=model.native_pdf,
+        context_length=model.context_length,
+        max_output_tokens=model.max_output_tokens,
+    )
     fitted, dropped = _fitted(request, model)
     started = time.monotonic()
     result = driver.generate(fitted, on_text)
@@ -110,7 +116,7 @@ def configure(model_id: str, settings: Mapping[str, float | None]) -> None:
 def _fitted(request: GenerationRequest, model: RegisteredModel) -> tuple[GenerationRequest, tuple[str, ...]]:
     """The request as this model takes it, and the fields that it does not take."""
     temperature = model.temperature if request.temperature is None else request.temperature
-    refused = model.refuses_temperature and temperature is not None
+    refused = "temperature" in model.refused_fields and temperature is not None
     wanted = model.max_tokens if request.max_tokens is None else request.max_tokens
     timeout = model.answer_timeout
     caps = [cap for cap in (wanted, model.max_output_tokens) if cap is not None]

@@ -2,8 +2,9 @@
 
 from processing.access.models import ApiKey
 from processing.documents.models import StoredDocument
+from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
 from processing.runtime.models import ConfigurationRevision
 from processing.tasks.models import Task
 
-__all__ = ["ApiKey", "ConfigurationRevision", "Duty", "StoredDocument", "Task", "WorkerHost"]
+__all__ = ["ApiKey", "CachedResult", "ConfigurationRevision", "Duty", "StoredDocument", "Task", "WorkerHost"]

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from modelsregistry.contract import (
+    Attachment,
     Endpoint,
     GenerationRequest,
     GenerationResult,
-    PageImage,
     UpstreamModel,
     Usage,
     ignore_text,
@@ -21,7 +21,7 @@ from modelsregistry.endpoints import require_address, require_options, require_s
 from modelsregistry.errors import ModelError, ModelOverloaded, ModelRejected, ModelTimeout
 from modelsregistry.events import events
 from modelsregistry.http import Answer, Call, answering, broken_answer, truncated_answer
-from modelsregistry.messages import Conversation, compose
+from modelsregistry.messages import Conversation, Part, compose
 from modelsregistry.refusals import Complaint, refusal
 
 _CAP_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -48,7 +48,7 @@ class OpenAICompatible:
 
     def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult:
         """One answer. Raises `ModelError`."""
-        conversation = compose(request, vision=self._endpoint.vision)
+        conversation = compose(request, vision=self._endpoint.vision, native_pdf=self._endpoint.native_pdf)
         reply = _Reply(on_text)
         with answering(
             self._call("POST", "/chat/completions", request.deadline, self._body(request, conversation))
@@ -153,10 +153,13 @@ def _messages(conversation: Conversation) -> list[dict[str, Any]]:
     return [*system, {"role": "user", "content": content}]
 
 
-def _part(part: str | PageImage) -> dict[str, Any]:
+def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     encoded = base64.b64encode(part.data).decode()
+    if isinstance(part, Attachment):
+        file = {"filename": part.filename, "file_data": f"data:{part.media_type};base64,{encoded}"}
+        return {"type": "file", "file": file}
     return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{encoded}"}}
 
 

@@ -19,6 +19,12 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=12, help_text=_("The key's first characters, to tell it by."))
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list, blank=True)
+    allowed_models = models.ManyToManyField(
+        "modelsregistry.RegisteredModel",
+        blank=True,
+        related_name="+",
+        help_text=_("The models that it may use; empty: those that its user may."),
+    )
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

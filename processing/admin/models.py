@@ -133,7 +133,17 @@ class RegisteredModelPage(Page):
                 "description": __("Clients name the model by its public id; its provider knows it by its upstream id."),
             },
         ),
-        (__("What it can do"), {"fields": ("vision", "context_length", "max_output_tokens", "refuses_temperature")}),
+        (
+            __("What it can do"),
+            {
+                "fields": (
+                    ("vision", "native_pdf", "structured_output"),
+                    "context_length",
+                    "max_output_tokens",
+                    "refused_fields",
+                )
+            },
+        ),
         (
             __("Settings"),
             {

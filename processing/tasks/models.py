@@ -76,6 +76,11 @@ class Task(models.Model):
     error_code = models.CharField(max_length=64, blank=True)
     input_tokens = models.IntegerField(null=True, blank=True)
     output_tokens = models.IntegerField(null=True, blank=True)
+    cost = models.DecimalField(
+        max_digits=16, decimal_places=8, null=True, blank=True, help_text=_("US dollars; empty: no price is known.")
+    )
+    cost_estimated = models.BooleanField(default=False, help_text=_("Whether the tokens were counted by ourselves."))
+    cache = models.CharField(max_length=10, blank=True, help_text=_("Which cache the answer came from, if any."))
     task_peak_mb = models.FloatField(null=True, blank=True)
 
     class Meta:

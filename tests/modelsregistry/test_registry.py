@@ -147,7 +147,7 @@ def test_a_model_has_settings_of_its_own(model, upstream, ask):
 
 
 def test_a_model_that_refuses_a_temperature_is_not_given_one(model, upstream, ask):
-    RegisteredModel.objects.filter(pk=model.pk).update(refuses_temperature=True)
+    RegisteredModel.objects.filter(pk=model.pk).update(refused_fields=["temperature"])
 
     result = registry.generate(ask(model="clever", temperature=0.0, pages=()))
 
