@@ -25,6 +25,11 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _threads(read: dict[str, Any]) -> int:
+    """On PostgreSQL each has a connection of its own, and those of a host must fit into the server's default of 100."""
+    return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
+
+
 Words = Annotated[list[str], BeforeValidator(_split)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
@@ -42,7 +47,7 @@ class Environment(BaseModel):
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(3000, alias="PORT", ge=1, le=65535)
     web_processes: int = Field(2, alias="API_V2_WEB_PROCESSES", ge=1, le=64)
-    web_threads: int = Field(64, alias="API_V2_WEB_THREADS", ge=16, le=1024)
+    web_threads: int = Field(default_factory=_threads, alias="API_V2_WEB_THREADS", ge=16, le=1024)
     allowed_hosts: Words = Field(["localhost", "127.0.0.1", "[::1]"], alias="ALLOWED_HOSTS")
     csrf_trusted_origins: Words = Field([], alias="CSRF_TRUSTED_ORIGINS")
     cors_allowed_origins: Words = Field([], alias="CORS_ALLOWED_ORIGINS")
