@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import Error, connection
 
 from modelsregistry import registry
 from modelsregistry.contract import GenerationResult
@@ -22,11 +24,14 @@ from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed, ModelFailed
 from processing.pipeline import evidence, prompt, read
 from processing.pipeline.options import RequestOptions
+from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
 from processing.runtime import capacity
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
+
+logger = logging.getLogger(__name__)
 
 _READING_SHARE = 70.0  # percent of the progress that reading takes; the model has the rest
 _BETWEEN_REPORTS = 0.25  # seconds; a progress report is a durable write
@@ -41,14 +46,14 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     _forget_peak()
     timings = _Stopwatch()
     report = _Reporter(claim)
-    model = registry.find(task.model)
+    model = patiently(lambda: registry.find(task.model), deadline)
 
     slots = _recognition_slots(parameters, report.note)
     document = read.read(task.document, _read_options(model, options, parameters), deadline, report.page, slots)
     timings.lap("read")
     report.step(_READING_SHARE, f"asking {model.name}")
     request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline)
-    answer = registry.generate(request)
+    answer = patiently(lambda: registry.generate(request), deadline)  # It asks the database before it asks the model.
     timings.lap("generate")
     if not answer.text.strip():
         raise ModelFailed("The model answered with nothing.", "empty_answer")
@@ -171,7 +176,11 @@ class _Reporter:
 
     def step(self, percent: float, words: str) -> None:
         """Say it now."""
-        lifecycle.progress(self._claim, percent, words)
+        try:
+            lifecycle.progress(self._claim, percent, words)
+        except Error:  # Nobody learns how far the work is, which is no reason to end it.
+            connection.close()
+            logger.debug("progress could not be written", exc_info=True)
         self._percent = percent
         self._last = time.monotonic()
 
