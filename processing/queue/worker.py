@@ -16,6 +16,7 @@ from processing.pipeline.options import RequestOptions
 from processing.queue import host
 from processing.queue.settle import settle
 from processing.queue.watch import Interrupted, Watch
+from processing.runtime import heap
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import InForce, current
 from processing.tasks import lifecycle
@@ -46,6 +47,8 @@ def work() -> None:
     except Exception:
         logger.exception("task met an unexpected error", extra={"task": claim.id})
         _fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
+    if in_force.parameters.memory_management.cleanup_after_processing:
+        heap.give_back()
 
 
 def _fail(claim: Claim, error: ProcessingError) -> None:

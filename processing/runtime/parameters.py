@@ -75,8 +75,8 @@ class Group(BaseModel):
 class MemoryManagement(Group):
     """How workers treat memory."""
 
-    cleanup_after_processing: bool = Field(default=True, description="Give memory back after each document.")
-    monitor_usage: bool = Field(default=True, description="Record how much memory each document took.")
+    cleanup_after_processing: bool = Field(default=True, description="Give free memory back after each document.")
+    monitor_usage: bool = Field(default=True, description="Watch the memory in use, and heed emergency_stop_threshold.")
     emergency_stop_threshold: int = Field(
         default=95, ge=50, le=100, description="Percent of memory in use from which no further document is begun."
     )
