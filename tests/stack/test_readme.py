@@ -19,7 +19,7 @@ from tests.stack.service import ROOT, RunningService, environment_for, free_port
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 PYTHON = ".venv/bin/python"
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 def commands(heading: str) -> list[str]:
