@@ -13,7 +13,7 @@ from modelsregistry.errors import ModelError, ModelTimeout
 from processing.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, ProcessingError, ServiceUnavailable
 from processing.pipeline import run
 from processing.pipeline.options import RequestOptions
-from processing.queue import host
+from processing.queue import admission, host
 from processing.queue.settle import settle
 from processing.queue.watch import Interrupted, Watch
 from processing.runtime import heap
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def work() -> None:
     """Take the next task, if there is one, through to its end. One of the two doors where every error is caught."""
     in_force = current()
-    claim = lifecycle.claim(host.name(), os.getpid(), effective_max_concurrent(in_force.parameters))
+    claim = _claimed(in_force)
     if claim is None:
         return
     logger.info("task started", extra={"task": claim.id, "attempt": claim.task.attempts})
@@ -49,6 +49,12 @@ def work() -> None:
         _fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
     if in_force.parameters.memory_management.cleanup_after_processing:
         heap.give_back()
+
+
+def _claimed(in_force: InForce) -> Claim | None:
+    if admission.memory_is_short(in_force.parameters):  # It may have become so since the delivery.
+        return None
+    return lifecycle.claim(host.name(), os.getpid(), effective_max_concurrent(in_force.parameters))
 
 
 def _fail(claim: Claim, error: ProcessingError) -> None:

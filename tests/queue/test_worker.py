@@ -13,7 +13,8 @@ from django.db import DataError, OperationalError, connection
 from modelsregistry.errors import ModelMisconfigured, ModelOverloaded
 from processing.errors import ProcessingError
 from processing.pipeline import run
-from processing.queue import worker
+from processing.queue import admission, worker
+from processing.runtime.capacity import MemoryUsage
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 from tests.conftest import Tenant
@@ -57,6 +58,15 @@ def test_it_works(ask: Ask) -> None:
 def test_without_work_nothing_happens(alice: Tenant) -> None:
     worker.work()
     assert not Task.objects.exists()
+
+
+def test_nothing_begins_while_memory_is_short(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task was delivered; the memory was taken in the meantime."""
+    task = ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(admission, "memory_usage", lambda: MemoryUsage(used_percent=96.0, available_mb=1, total_mb=25))
+        assert (ended(task).status, task.attempts) == (Status.QUEUED, 0)
+    assert ended(task).status == Status.COMPLETED
 
 
 def test_a_file_that_breaks_while_it_is_read_fails_with_a_code(ask: Ask) -> None:
