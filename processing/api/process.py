@@ -18,6 +18,7 @@ from processing.api.process_fields import ProcessReplySerializer, ProcessSeriali
 from processing.api.requests import request_id
 from processing.api.upload import take_in
 from processing.api.uploads import FileViewSet
+from processing.documents import store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ServiceUnavailable
 from processing.pipeline.options import RequestOptions
@@ -78,6 +79,8 @@ class ProcessViewSet(FileViewSet):
         document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()
         if document is None:
             raise NotFound("There is no such file.", "file_not_found")
+        if not store.is_whole(document):
+            raise NotFound("The content of this file is gone. Upload it again.", "document_gone")
         return document
 
 

@@ -78,6 +78,11 @@ def opened(document: StoredDocument) -> BinaryIO:
     return cast(BinaryIO, default_storage.open(document.path, "rb"))
 
 
+def is_whole(document: StoredDocument) -> bool:
+    """Whether its bytes are there; one whose bytes are gone is made whole by keeping the same bytes again."""
+    return not disposal.gone({document.path})
+
+
 def erase(document: StoredDocument) -> None:
     """Delete the row, and the bytes once no other row of the owner needs them."""
     path = document.path

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -114,6 +115,22 @@ def test_one_upload_serves_many_prompts(alice: Tenant, mallory: Tenant) -> None:
     fields = {"file_id": body["file_id"], "prompt": PROMPT, "model": "local"}
     assert alice.client.post(URL, fields, format="multipart").status_code == 200
     assert_problem(mallory.client.post(URL, fields, format="multipart"), 404, "file_not_found")
+
+
+def test_an_upload_whose_bytes_are_gone_is_refused_until_it_is_sent_again(alice: Tenant) -> None:
+    def sent(data: bytes) -> str:
+        reply = alice.client.post("/api/v2/upload", {"file": upload(data=data)}, format="multipart")
+        assert reply.status_code == 201, reply.content
+        return str(reply.json()["file_id"])
+
+    first, other = samples.pdf(), samples.pdf("another")
+    lost, _ = sent(first), sent(other)
+    default_storage.delete(StoredDocument.objects.get(id=lost).path)
+    fields = {"file_id": lost, "prompt": PROMPT, "model": "local"}
+    assert_problem(alice.client.post(URL, fields, format="multipart"), 404, "document_gone")
+    assert not Task.objects.exists()
+    assert sent(first) == lost
+    assert alice.client.post(URL, fields, format="multipart").status_code == 200
 
 
 @pytest.mark.usefixtures("nothing_is_kept")
