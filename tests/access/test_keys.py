@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import OperationalError, connection, connections
 from django.forms.models import model_to_dict
 from django.utils import timezone
 
@@ -96,3 +99,59 @@ def test_use_is_noted_at_most_once_a_minute(owner: User, django_assert_num_queri
 
     assert first is not None
     assert key.last_used_at == first + timedelta(seconds=61)
+
+
+def test_a_use_that_cannot_be_noted_fails_nothing_and_is_not_tried_at_every_request(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, secret = keys.mint(owner, "laptop")
+    tries: list[int] = []
+
+    def locked(*_: Any, **__: Any) -> int:
+        tries.append(1)
+        raise OperationalError("database is locked")
+
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        with monkeypatch.context() as patch:
+            patch.setattr("django.db.models.query.QuerySet.update", locked)
+            assert [keys.find(secret) for _ in range(3)] == [key] * 3
+            assert len(tries) == 1
+        clock.shift(61)
+        assert keys.find(secret) == key
+    key.refresh_from_db()
+    assert key.last_used_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_found_while_another_writes(owner: User) -> None:
+    """The writer holds the lock until the key was found, or for ever."""
+    if connection.vendor != "sqlite":
+        pytest.skip("writers of other rows do not keep one another waiting")
+    key, secret = keys.mint(owner, "laptop")
+    held, found = threading.Event(), threading.Event()
+
+    def write() -> None:
+        other = connections["default"]
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("BEGIN IMMEDIATE")
+                held.set()
+                found.wait(60)
+                cursor.execute("ROLLBACK")
+        finally:
+            other.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    held.wait(60)
+    try:
+        with connection.cursor() as cursor:
+            assert keys.find(secret) == key
+            assert not found.is_set()
+            usual = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+    finally:
+        found.set()
+        writer.join()
+    key.refresh_from_db()
+    assert key.last_used_at is None
+    assert usual == 30_000, "what matters waits as long as before"
