@@ -35,6 +35,7 @@ class Asked(Generic[Answer]):
 
 class Probe(Generic[Answer]):
     """Runs `question` in a thread of its own, at most one at a time, and remembers the outcome for `max_age` seconds.
+    Bad news, which is an error or False, is not remembered: whoever asks then has it asked anew.
 
     A dependency that hangs holds that one thread and nobody else; the thread ends with the process.
     """
@@ -52,10 +53,14 @@ class Probe(Generic[Answer]):
         """The newest asking if its outcome is fresh or still to come, else another."""
         with self._lock:
             asked = self._asked
-            if asked is None or (asked.coming.done() and time.monotonic() - self._answered_at >= self._max_age):
+            if asked is None or (asked.coming.done() and self._is_stale(asked.coming)):
                 asked = self._asked = Asked(Future(), time.monotonic())
                 threading.Thread(target=self._run, args=(asked.coming,), name=f"probe-{self.name}", daemon=True).start()
             return asked
+
+    def _is_stale(self, came: Future[Answer]) -> bool:
+        bad = came.exception() is not None or came.result() is False
+        return bad or time.monotonic() - self._answered_at >= self._max_age
 
     def forget(self) -> None:
         """Ask anew next time."""

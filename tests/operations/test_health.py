@@ -178,6 +178,32 @@ def test_an_answer_that_is_not_fresh_is_asked_for_anew() -> None:
     assert len(calls) == 2
 
 
+def test_bad_news_is_not_kept_and_good_news_is() -> None:
+    answers: list[Any] = [OSError("gone"), False, True, False]
+
+    def question() -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    probe = Probe("one", question, max_age=3600.0)
+    assert [probe.ask().outcome(60.0) for _ in range(4)] == [None, False, True, True]
+
+
+def test_a_service_whose_database_comes_back_says_so_at_once(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        for probe in (health._database, health._workers, health._models):
+            patch.setattr(probe, "_question", away)
+        assert asked().status == "unhealthy"
+    report = health.report()
+    assert (report.status, set(report.services.values())) == ("healthy", {"healthy"})
+
+
+def away() -> Any:
+    raise OperationalError("unable to open database file")
+
+
 def test_nobody_waits_again_for_what_has_hung_for_long() -> None:
     let_go = threading.Event()
     probe = Probe("one", let_go.wait, max_age=0.0)
