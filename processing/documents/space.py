@@ -17,7 +17,7 @@ from processing.errors import ServiceUnavailable
 
 _CODE = "disk_full"
 _WAIT = 60  # seconds that a caller is told to wait: somebody has to make room
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # EFBIG: beyond what the file system or RLIMIT_FSIZE lets a file be
 _SQLITE_FULL = 13  # https://www.sqlite.org/rescode.html#full
 _POSTGRES_FULL = "53100"  # disk_full in https://www.postgresql.org/docs/current/errcodes-appendix.html
 

@@ -19,7 +19,7 @@ from processing.queue.models import WorkerHost
 from processing.runtime import configuration
 from processing.runtime.capacity import MemoryUsage, effective_max_concurrent, memory_usage
 from processing.runtime.configuration import InForce
-from processing.runtime.parameters import BYTES_PER_MB, Parameters
+from processing.runtime.parameters import BYTES_PER_MB, MemoryManagement, Parameters
 from processing.tasks.models import Status, Task
 
 # All probes together may take this long, in seconds; the promise is an answer within one.
@@ -127,8 +127,9 @@ def report() -> HealthReport:
     services["api_v2"] = HEALTHY if parameters.enabled else DISABLED
     if not parameters.enabled:
         details["api_v2"] = "API v2 is switched off."
-    if memory.used_percent > MEMORY_ALARM_PERCENT:
-        details["memory"] = f"More than {MEMORY_ALARM_PERCENT:.0f} % of the memory is in use."
+    short_of_memory = _shortage(memory, parameters.memory_management)
+    if short_of_memory:
+        details["memory"] = short_of_memory
 
     return HealthReport(
         status=_status(details),
@@ -147,6 +148,15 @@ def forget() -> None:
     """Let the next report ask everything anew."""
     for probe in PROBES:
         probe.forget()
+
+
+def _shortage(memory: MemoryUsage, management: MemoryManagement) -> str:
+    """What is to be said of the memory; nothing while there is enough."""
+    if management.monitor_usage and memory.used_percent >= management.emergency_stop_threshold:
+        return f"At least {management.emergency_stop_threshold} % of the memory is in use: nothing new is begun."
+    if memory.used_percent > MEMORY_ALARM_PERCENT:
+        return f"More than {MEMORY_ALARM_PERCENT:.0f} % of the memory is in use."
+    return ""
 
 
 def _status(details: Mapping[str, str]) -> str:
