@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from processing.tasks.lifecycle import LEASE
 from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
@@ -131,6 +132,21 @@ def test_the_database_is_down_as_a_task_ends(
         until_it_answers(service)
         assert_answered(caller, task_id)
     assert "outcome waits for the database" in service.log()
+
+
+def test_the_database_is_down_for_longer_than_a_lease(
+    service: RunningService, server: Server, caller: Caller, upstream: StandIn
+) -> None:
+    """No worker could renew its lease; none of them is dead, and no task is taken from them."""
+    with asked(upstream, caller) as (task_id, reply):
+        server.stop()
+        time.sleep(LEASE.total_seconds() + 5)
+        server.start()
+        until_it_answers(service)
+        time.sleep(5)  # Two heartbeats, at which the leases of the dead are ended.
+        reply.let_go.set()
+        assert_answered(caller, task_id)
+    assert "leases ran out" not in service.log()
 
 
 def test_the_database_crashes_while_a_task_runs(
