@@ -133,6 +133,9 @@ class _Run:
                 self._kill(kind)
             self._submitter_done()
             self._wait_until_ended(None)
+        except BaseException:
+            sys.stderr.write(self._service.log()[-8000:])
+            raise
         finally:
             self._submitter.stop()
             self._watcher.stop()
@@ -161,7 +164,7 @@ class _Run:
 
     def _submitter_done(self) -> None:
         while not self._submitter.done.wait(1.0):
-            assert self._service.process.poll() is None, self._service.log()[-4000:]
+            assert self._service.process.poll() is None
         if self._submitter.failure is not None:
             raise self._submitter.failure
 
@@ -176,7 +179,7 @@ class _Run:
             if (ended == len(rows)) if wanted is None else (ended >= wanted):
                 return
             seen, since = (ended, time.monotonic()) if ended != seen else (seen, since)
-            assert time.monotonic() - since < _STUCK, f"nothing ends\n{self._service.log()[-8000:]}"
+            assert time.monotonic() - since < _STUCK, "nothing ends"
             time.sleep(0.1)
 
     def _audit(self) -> Audit:

@@ -30,6 +30,7 @@ CLUSTER = "cluster supervisor"
 WEB = "web parent"
 WEB_CHILD = "web child"
 TREE = "whole tree, started again"
+STOP = "service stopped by SIGTERM, started again"  # no kill, and so none of the kinds
 KINDS = (
     IDLE_WORKER, PARSING_WORKER, CALLING_WORKER, READER, READING, PUSHER, SENTINEL, CLUSTER, WEB, WEB_CHILD, TREE,
 )  # fmt: skip
@@ -58,6 +59,11 @@ class Killer:
     def kill(self, kind: str) -> Kill:
         """Kill one process of this kind, or a near relation if none of the kind shows up in some seconds; return when
         it is gone, and the service, if it was all of it, has been started again and is healthy."""
+        if kind == STOP:
+            at, tasks = time.time(), self._rows.running()
+            assert self._service.end() == 0
+            restart(self._service)
+            return Kill(kind, at, tasks)
         victims = {
             PARSING_WORKER: self._parsing_worker,
             READER: lambda: self._reader(1),
@@ -103,13 +109,15 @@ class Killer:
         return self._chance.choice(there) if there else None
 
     def _web(self) -> psutil.Process:
-        return until(lambda: self._one_of([each for each in self._children() if "apiv2project.web" in each.cmdline()]))
+        return until(lambda: self._one_of(self._children("apiv2project.web")))
 
     def _cluster(self) -> psutil.Process | None:
-        return self._one_of([each for each in self._children() if "cluster" in each.cmdline()])
+        return self._one_of(self._children("cluster"))
 
-    def _children(self) -> list[psutil.Process]:
-        return psutil.Process(self._service.process.pid).children()
+    def _children(self, word: str) -> list[psutil.Process]:
+        """The service's own children whose command has this word; among them are the dead that it has adopted."""
+        children = psutil.Process(self._service.process.pid).children()
+        return [each for each in children if is_there(each) and word in each.cmdline()]
 
     def _idle_worker(self) -> psutil.Process | None:
         busy = {row.worker_pid for row in self._rows.running()}
