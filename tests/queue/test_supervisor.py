@@ -183,7 +183,7 @@ def test_a_cluster_whose_name_another_has_taken_ends_and_leaves_the_others_row(a
 
 def test_a_cluster_does_not_start_beside_one_of_the_same_name(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its processes have the same ids, as they have in another container: only its heartbeat tells that it lives."""
-    monkeypatch.setattr(host, "_SILENT", timedelta(seconds=0.4))
+    monkeypatch.setattr(host, "_SILENT", timedelta(seconds=60))
     host.say_started(2)
     since = WorkerHost.objects.get().started_at
     ended = threading.Event()
@@ -213,6 +213,14 @@ def test_a_name_whose_cluster_was_killed_is_free_soon(alice: Tenant, monkeypatch
     host.take_name(threading.Event())
     host.say_started(3)
     assert WorkerHost.objects.get().workers == 3
+
+
+def test_a_row_from_the_future_is_not_that_of_one_who_lives(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock was put back since its cluster was killed."""
+    monkeypatch.setattr(host, "_SILENT", timedelta(seconds=0.4))
+    host.say_started(2)
+    WorkerHost.objects.update(heartbeat_at=timezone.now() + timedelta(hours=1))
+    host.take_name(threading.Event())
 
 
 def test_a_start_that_is_called_off_takes_no_name(alice: Tenant) -> None:
