@@ -2,6 +2,7 @@
 
 httpx bounds each single operation. A peer that sends one byte a second never exceeds such a bound, in its headers, its
 body or its TLS handshake. Here the time that is left bounds every operation of the thread that set the deadline.
+Here is also where it is known which address a name stands for: whoever wants, connects to public ones alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 import httpcore
 from httpcore import SOCKET_OPTION, NetworkBackend, NetworkStream, SyncBackend
+
+from modelsregistry.addresses import public_addresses
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _WRITE_SIZE = 65_536
@@ -36,10 +39,15 @@ def expired() -> bool:
 
 
 class DeadlineBackend(NetworkBackend):
-    """TCP as httpcore does it, with every operation bounded by the deadline in force."""
+    """TCP as httpcore does it, with every operation bounded by the deadline in force.
 
-    def __init__(self) -> None:
+    With `public_only`, a host is resolved once, and connected to by the addresses that were looked at, so that its name
+    cannot mean another address the next moment; `AddressNotAllowed` passes through to the caller.
+    """
+
+    def __init__(self, *, public_only: bool = False) -> None:
         self._backend = SyncBackend()
+        self._public_only = public_only
 
     def connect_tcp(
         self,
@@ -49,10 +57,29 @@ class DeadlineBackend(NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        stream = self._backend.connect_tcp(
-            host, port, _bounded(timeout, httpcore.ConnectTimeout), local_address, socket_options
-        )
-        return _DeadlineStream(stream)
+        *others, last = _resolved(host, port) if self._public_only else (host,)
+        for address in others:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return self._connect(address, port, timeout, local_address, socket_options)
+        return self._connect(last, port, timeout, local_address, socket_options)
+
+    def _connect(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[SOCKET_OPTION] | None,
+    ) -> NetworkStream:
+        bounded = _bounded(timeout, httpcore.ConnectTimeout)
+        return _DeadlineStream(self._backend.connect_tcp(address, port, bounded, local_address, socket_options))
+
+
+def _resolved(host: str, port: int) -> tuple[str, ...]:
+    try:
+        return public_addresses(host, port)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
 
 
 class _DeadlineStream(NetworkStream):

@@ -1,6 +1,7 @@
 """HTTP to providers, whatever their dialect: one client a process, total deadlines, size caps, errors that can be told.
 
-No redirect is followed, no proxy or credential is taken from the environment, no compressed answer is unpacked.
+No redirect is followed, no proxy or credential is taken from the environment, no compressed answer is unpacked, and
+no private address is connected to unless the call allows it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,9 @@ import httpcore
 import httpx
 
 from modelsregistry import deadline
+from modelsregistry.addresses import AddressNotAllowed, require_public_name
 from modelsregistry.errors import ModelError, ModelMisconfigured, ModelOverloaded, ModelTimeout
-from modelsregistry.refusals import Complaint, refusal
+from modelsregistry.refusals import RETRYABLE, Complaint, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -28,15 +30,20 @@ MAX_COMPLAINT_BYTES = 64 * 1024
 _CONNECT_TIMEOUT = 10.0
 _HEADERS = {"User-Agent": "api-v2", "Accept-Encoding": "identity"}
 
-# Keyed by process: a forked child must neither use nor close its parent's connections.
-_clients: dict[int, httpx.Client] = {}
+# Keyed by process: a forked child must neither use nor close its parent's connections. And by the way to the provider:
+# a connection to a private address must not be found again by who may not open one.
+_clients: dict[tuple[int, str, bool], httpx.Client] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to a provider. `stall_timeout` is the longest silence, in seconds; `deadline` is `time.monotonic()`.
 
-    `words` finds the codes and the message of an error in a decoded body, as this dialect writes it.
+    `words` finds the codes and the message of an error in a decoded body, as this dialect writes it; `wait` the seconds
+    to wait, where the dialect says them there. `retryable` are the statuses that are worth another try.
+
+    `proxy` is the URL of an HTTP proxy. Unless `allow_private`, only addresses of the public Internet are connected to;
+    through a proxy, which alone resolves names, that holds for a host that is an address or means this very host.
     """
 
     method: str
@@ -46,6 +53,10 @@ class Call:
     stall_timeout: float
     words: Callable[[Any], str]
     body: Mapping[str, Any] | None = None
+    wait: Callable[[Any], float | None] = lambda _: None
+    retryable: Collection[int] = RETRYABLE
+    proxy: str = ""
+    allow_private: bool = False
 
 
 class Answer:
@@ -87,12 +98,16 @@ def answering(call: Call) -> Iterator[Answer]:
     """Send the call and hand over a successful answer. At the end of the block the connection is closed, or kept for
     the next call when the answer was read to its end. Raises `ModelError`."""
     content = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
-    headers = {**_HEADERS, **call.headers, **({} if content is None else {"Content-Type": "application/json"})}
+    headers = httpx.Headers({**_HEADERS, **({} if content is None else {"Content-Type": "application/json"})})
+    headers.update(call.headers)
     timeout = httpx.Timeout(call.stall_timeout, connect=min(_CONNECT_TIMEOUT, call.stall_timeout))
     with deadline.until(call.deadline):
         with _told_as_model_errors():
-            request = client().build_request(call.method, call.url, content=content, headers=headers, timeout=timeout)
-            response = client().send(request, stream=True)
+            through = client(call.proxy, allow_private=call.allow_private)
+            request = through.build_request(call.method, call.url, content=content, headers=headers, timeout=timeout)
+            if not call.allow_private:
+                require_public_name(request.url.host)
+            response = through.send(request, stream=True)
         with contextlib.closing(response):
             if response.status_code != 200:
                 raise _refusal(response, call)
@@ -100,10 +115,20 @@ def answering(call: Call) -> Iterator[Answer]:
             yield Answer(response)
 
 
-def client() -> httpx.Client:
-    """The client of this process."""
-    found = _clients.get(os.getpid())
-    return found or _clients.setdefault(os.getpid(), _new_client())
+def client(proxy: str = "", *, allow_private: bool = True) -> httpx.Client:
+    """The client of this process for this way out."""
+    key = (os.getpid(), proxy, allow_private)
+    found = _clients.get(key)
+    return found or _clients.setdefault(key, _new_client(proxy, allow_private=allow_private))
+
+
+def address_not_allowed() -> ModelError:
+    """The provider is not on the public Internet, and nobody allowed that."""
+    return ModelMisconfigured(
+        "The provider's address lies in a private network or on this host. An administrator has to correct it, or to "
+        "allow private addresses for this provider.",
+        "address_not_allowed",
+    )
 
 
 def broken_answer() -> ModelError:
@@ -121,23 +146,34 @@ def truncated_answer() -> ModelError:
     return ModelOverloaded("The model's answer broke off before its end.", "answer_truncated")
 
 
-def _new_client() -> httpx.Client:
+def _new_client(proxy: str, *, allow_private: bool) -> httpx.Client:
     transport = httpx.HTTPTransport(trust_env=False)
-    # httpx has no parameter for httpcore's network backend, which is where a total deadline can be kept.
-    transport._pool = httpcore.ConnectionPool(
-        ssl_context=httpx.create_ssl_context(trust_env=False),
-        max_connections=100,
-        max_keepalive_connections=20,
-        keepalive_expiry=30.0,
-        network_backend=deadline.DeadlineBackend(),
-    )
+    # httpx has no parameter for httpcore's network backend, which is where a total deadline and a rule for addresses
+    # can be kept.
+    transport._pool = _pool(proxy, allow_private=allow_private)
     return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+
+
+def _pool(proxy: str, *, allow_private: bool) -> httpcore.ConnectionPool:
+    settings: dict[str, Any] = {
+        "ssl_context": httpx.create_ssl_context(trust_env=False),
+        "max_connections": 100,
+        "max_keepalive_connections": 20,
+        "keepalive_expiry": 30.0,
+    }
+    if not proxy:
+        backend = deadline.DeadlineBackend(public_only=not allow_private)
+        return httpcore.ConnectionPool(network_backend=backend, **settings)
+    # The proxy is the administrator's own choice, and most stand in a private network.
+    return httpcore.HTTPProxy(proxy, network_backend=deadline.DeadlineBackend(), **settings)
 
 
 @contextlib.contextmanager
 def _told_as_model_errors() -> Iterator[None]:
     try:
         yield
+    except AddressNotAllowed as error:
+        raise address_not_allowed() from error
     except httpx.TimeoutException as error:
         if deadline.expired():
             raise _too_late() from error
@@ -161,16 +197,17 @@ def _unreachable() -> ModelError:
 
 
 def _refusal(response: httpx.Response, call: Call) -> ModelError:
-    words = ""
+    words, wait = "", None
     with contextlib.suppress(ValueError, RecursionError, ModelError):
-        words = call.words(json.loads(b"".join(_bounded_bytes(response, MAX_COMPLAINT_BYTES))))
-    error = refusal(Complaint(response.status_code, words, response.headers))
+        body = json.loads(b"".join(_bounded_bytes(response, MAX_COMPLAINT_BYTES)))
+        words, wait = call.words(body), call.wait(body)
+    error = refusal(Complaint(response.status_code, words, response.headers, wait, call.retryable))
     logger.warning(
         "provider refused a request",
         extra={
             "status": response.status_code,
             "code": error.code,
-            "provider_request_id": response.headers.get("x-request-id", ""),
+            "provider_request_id": response.headers.get("x-request-id") or response.headers.get("request-id", ""),
         },
     )
     return error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from modelsregistry.contract import (
@@ -17,17 +15,17 @@ from modelsregistry.contract import (
     Usage,
     ignore_text,
 )
-from modelsregistry.endpoints import require_address, require_options, require_secret_for_header
-from modelsregistry.errors import ModelError, ModelOverloaded, ModelRejected, ModelTimeout
+from modelsregistry.endpoints import request_headers, require_address, require_options, require_secret_for_header
+from modelsregistry.errors import ModelOverloaded, ModelTimeout
 from modelsregistry.events import events
 from modelsregistry.http import Answer, Call, answering, broken_answer, truncated_answer
 from modelsregistry.messages import Conversation, Part, compose
 from modelsregistry.refusals import Complaint, refusal
+from modelsregistry.reply import Reply, count_of, decoded, fields_of, text_of
 
 _CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 _FINISH_REASONS = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
 _MAX_MODELS = 1000
-_CHARACTERS_PER_TOKEN = 4
 
 
 class OpenAICompatible:
@@ -49,7 +47,7 @@ class OpenAICompatible:
     def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult:
         """One answer. Raises `ModelError`."""
         conversation = compose(request, vision=self._endpoint.vision, native_pdf=self._endpoint.native_pdf)
-        reply = _Reply(on_text)
+        reply = Reply(on_text)
         with answering(
             self._call("POST", "/chat/completions", request.deadline, self._body(request, conversation))
         ) as answer:
@@ -71,9 +69,11 @@ class OpenAICompatible:
         return Call(
             method=method,
             url=self._base + path,
-            headers={"Authorization": f"Bearer {secret}"} if secret else {},
+            headers=request_headers(self._endpoint, {"Authorization": f"Bearer {secret}"} if secret else {}),
             deadline=deadline,
             stall_timeout=self._endpoint.stall_timeout,
+            proxy=self._endpoint.proxy,
+            allow_private=self._endpoint.allow_private,
             words=_words,
             body=body,
         )
@@ -95,54 +95,26 @@ class OpenAICompatible:
         return body
 
 
-@dataclass(slots=True)
-class _Reply:
-    """The answer as far as it has come."""
+def _take(chunk: Any, reply: Reply) -> None:
+    """Take in one chunk of the stream, or a whole completion. Raises `ModelError` when it tells of an error."""
+    if not isinstance(chunk, dict):
+        raise broken_answer()
+    if chunk.get("error"):
+        raise refusal(Complaint(_status_inside(chunk["error"]), _words(chunk)))
+    reply.usage = _usage(chunk.get("usage")) or reply.usage
+    reply.model = text_of(chunk.get("model")) or reply.model
+    choices = chunk.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        _take_choice(choices[0], reply)
 
-    on_text: Callable[[str], None]
-    pieces: list[str] = field(default_factory=list)
-    finish_reason: str = ""
-    refused: bool = False
-    model: str = ""
-    usage: Usage | None = None
 
-    def take(self, chunk: Any) -> None:
-        """Take in one chunk of the stream, or a whole completion. Raises `ModelError` when it tells of an error."""
-        if not isinstance(chunk, dict):
-            raise broken_answer()
-        if chunk.get("error"):
-            raise refusal(Complaint(_status_inside(chunk["error"]), _words(chunk)))
-        self.usage = _usage(chunk.get("usage")) or self.usage
-        self.model = _text(chunk.get("model")) or self.model
-        choices = chunk.get("choices")
-        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-            self._take_choice(choices[0])
-
-    def _take_choice(self, choice: Mapping[str, Any]) -> None:
-        delta = choice.get("delta") or choice.get("message")
-        if isinstance(delta, dict):
-            refused = _text(delta.get("refusal"))
-            self.refused = self.refused or bool(refused)
-            piece = _text(delta.get("content")) + refused
-            if piece:
-                self.pieces.append(piece)
-                self.on_text(piece)
-        self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
-
-    def result(self, asked: str, conversation: Conversation) -> GenerationResult:
-        """What was answered in the end. Raises `ModelError` when that is nothing."""
-        text = "".join(self.pieces)
-        reason = "refusal" if self.refused else _FINISH_REASONS.get(self.finish_reason, "stop")
-        if not text.strip():
-            raise _nothing(reason)
-        estimate = Usage(_tokens(conversation.characters), _tokens(len(text)), estimated=True)
-        return GenerationResult(
-            text=text,
-            model=self.model or asked,
-            usage=self.usage or estimate,
-            finish_reason=reason,
-            dropped=conversation.dropped,
-        )
+def _take_choice(choice: Mapping[str, Any], reply: Reply) -> None:
+    delta = fields_of(choice.get("delta") or choice.get("message"))
+    refused = text_of(delta.get("refusal"))
+    reply.refused = reply.refused or bool(refused)
+    reply.say(text_of(delta.get("content")) + refused)
+    ended = text_of(choice.get("finish_reason"))
+    reply.finish_reason = _FINISH_REASONS.get(ended, "stop") if ended else reply.finish_reason
 
 
 def _messages(conversation: Conversation) -> list[dict[str, Any]]:
@@ -163,37 +135,22 @@ def _part(part: Part) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{encoded}"}}
 
 
-def _read(answer: Answer, reply: _Reply) -> None:
+def _read(answer: Answer, reply: Reply) -> None:
     """Read to the end mark. After a finish reason, what breaks can cost the usage alone, so the answer stands."""
     if answer.media_type == "application/json":  # a server that does not stream, or an error under 200
-        reply.take(answer.json())
+        _take(answer.json(), reply)
         reply.finish_reason = reply.finish_reason or "stop"
         return
     try:
         for event in events(answer.lines()):
             if event.data.strip() == "[DONE]":
                 return
-            reply.take(_decoded(event.data))
+            _take(decoded(event.data), reply)
     except (ModelOverloaded, ModelTimeout):
         if not reply.finish_reason:
             raise
     if not reply.finish_reason:
         raise truncated_answer()
-
-
-def _decoded(data: str) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise broken_answer() from error
-
-
-def _nothing(reason: str) -> ModelError:
-    if reason == "content_filter":
-        return ModelRejected("The provider's content filter withheld the answer.", "content_filtered")
-    if reason == "length":
-        return ModelRejected("The model used up max_tokens before it wrote anything; allow more.", "answer_empty")
-    return ModelOverloaded("The model gave an empty answer.", "answer_empty")
 
 
 def _words(body: Any) -> str:
@@ -203,8 +160,8 @@ def _words(body: Any) -> str:
         return ""
     error = body.get("error") or body.get("detail") or body
     if not isinstance(error, dict):
-        return _text(error)
-    return " ".join(_text(error.get(name)) for name in ("code", "type", "message"))
+        return text_of(error)
+    return " ".join(text_of(error.get(name)) for name in ("code", "type", "message"))
 
 
 def _status_inside(error: Any) -> int:
@@ -214,23 +171,15 @@ def _status_inside(error: Any) -> int:
 
 
 def _usage(usage: Any) -> Usage | None:
-    if not isinstance(usage, dict):
+    found = fields_of(usage)
+    read, written = count_of(found.get("prompt_tokens")), count_of(found.get("completion_tokens"))
+    if read is None or written is None:
         return None
-    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not (isinstance(read, int) and isinstance(written, int) and read >= 0 and written >= 0):
-        return None
-    return Usage(read, written)
+    cached = count_of(fields_of(found.get("prompt_tokens_details")).get("cached_tokens"))
+    return Usage(read, written, cached_tokens=cached or 0)
 
 
 def _context_length(row: Mapping[str, Any]) -> int | None:
     """`max_model_len` is vLLM's name for it, `context_length` OpenRouter's."""
     found = row.get("max_model_len") or row.get("context_length")
     return found if isinstance(found, int) and found > 0 else None
-
-
-def _tokens(characters: int) -> int:
-    return -(-characters // _CHARACTERS_PER_TOKEN)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -256,4 +256,4 @@ def test_a_forked_child_has_a_client_of_its_own(monkeypatch):
     childs = http.client()
     assert childs is not parents
     childs.close()
-    http._clients.pop(-1)
+    http._clients.pop((-1, "", True))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def provider(upstream):
     provision({})
-    provider = Provider(name="Elsewhere", kind="openai_compatible", base_url=upstream.url)
+    provider = Provider(name="Elsewhere", kind="openai_compatible", base_url=upstream.url, allow_private=True)
     provider.secret = "sk-test"
     provider.save()
     return provider
