@@ -108,12 +108,13 @@ def recognising_a_scan(stage: Stage) -> tuple[str, None]:
 def _at_page(stage: Stage, task: str) -> str:
     """Return when at least one page has been read, and the next one is at work."""
 
-    def at_work() -> bool:
+    end = time.monotonic() + 2 * PATIENCE  # A machine at its limits takes half a minute to load text recognition.
+    while True:
         step = str(stage.caller.status(task)["step"])
-        return step.startswith("extracting page ") and not step.startswith("extracting page 1 ")
-
-    until(at_work)
-    return task
+        if step.startswith("extracting page ") and not step.startswith("extracting page 1 "):
+            return task
+        assert time.monotonic() < end, step
+        time.sleep(0.02)
 
 
 def answering_by_itself(stage: Stage) -> tuple[str, None]:

@@ -59,14 +59,14 @@ def attack(data_dir: Path) -> None:
     """Print how each hostile document ended, and the good one that was submitted right after it."""
     say("\n| Document | task | code | after s | the next one | workers died |\n|---|---|---|---|---|---|")
     with hostile.besieged(data_dir, **database()) as besieged:
-        workers = besieged.workers()
         for how in hostile.ENDS:
             began = time.monotonic()
             body = besieged.caller.ended(besieged.submit(how))
             took = time.monotonic() - began
             good = besieged.good_document()["status"]
-            died = len(workers - besieged.workers())
-            say(f"| {how} | {body['status']} | {body['error_code']} | {took:.2f} | {good} | {died} |")
+            say(
+                f"| {how} | {body['status']} | {body['error_code']} | {took:.2f} | {good} | {besieged.dead_workers()} |"
+            )
         bystander = besieged.let_bystander_end()
         say(f"\nThe task beside them: {bystander['status']}, attempts: {bystander['attempts']}")
 

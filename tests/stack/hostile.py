@@ -47,8 +47,9 @@ class Besieged:
     def parts(self) -> Parts:
         return Parts(self.service)
 
-    def workers(self) -> set[int]:
-        return {worker.pid for worker in self.parts.playing("worker")}
+    def dead_workers(self) -> int:
+        """How many workers died; one that ends in good order after its share of tasks is none."""
+        return self.service.log().count("worker died")
 
     def readers(self) -> list[Any]:
         """The processes that read a document now."""

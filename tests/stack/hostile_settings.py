@@ -20,7 +20,7 @@ from processing.documents.limits import MIB, Limits
 from processing.documents.sandbox import Reading, Sandbox
 from processing.runtime import cgroup
 
-TIGHT = Limits(memory_bytes=400 * MIB, ocr_memory_bytes=400 * MIB, cpu_seconds=2, output_bytes=32 * MIB)
+TIGHT = Limits(memory_bytes=400 * MIB, ocr_memory_bytes=400 * MIB, cpu_seconds=1, output_bytes=32 * MIB)
 CONTROL_GROUP = "TEST_CONTROL_GROUP"  # a directory with the files of a control group, and `proc`, this process's place
 
 

@@ -136,7 +136,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_to_the_last_byte(small_disk: Path) -> None:
-    """A document is too much for it, and then even the row of a task is; with room again all goes on."""
+    """Nothing is taken, no part of a document is kept, what is there is told; with room again all goes on."""
     with running_service(small_disk / "data", API_V2_MAX_CONCURRENT=1) as service:
         Caller(service, admin=True).configure(min_free_disk_mb=0)
         caller = Caller(service)
@@ -152,7 +152,7 @@ def test_a_disk_that_is_full_to_the_last_byte(small_disk: Path) -> None:
         assert kept(service) == before
 
         fill(ballast, leave=0)
-        refused = post(caller, TEXT * 1000)
+        refused = post(caller, TEXT * 100_000)
         assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
         assert kept(service) == before
         assert caller.status(done)["status"] == "completed"
