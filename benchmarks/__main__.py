@@ -9,12 +9,15 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import claiming, latency, memory, reading, starting, status_reads
+from benchmarks import claiming, depth, latency, memory, reading, starting, status_reads, throughput, waiting
 from benchmarks.table import HEAD, Row
 
 MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "latency": latency.rows,
     "claiming": claiming.rows,
+    "throughput": throughput.rows,
+    "waiting": waiting.rows,
+    "depth": depth.rows,
     "status_reads": status_reads.rows,
     "reading": reading.rows,
     "starting": starting.rows,

@@ -63,6 +63,10 @@ class Client:
         """The body of `GET /api/v2/status/{task}`. Raises `httpx.HTTPStatusError`."""
         return dict(self._http.get(f"/api/v2/status/{task}").raise_for_status().json())
 
+    def cancel(self, task: str) -> None:
+        """End the task. Raises `httpx.HTTPStatusError`."""
+        self._http.delete(f"/api/v2/tasks/{task}").raise_for_status()
+
     def wait(self, task: str, *, every: float, deadline: float) -> dict[str, Any]:
         """The task's status once it has ended, looked at `every` so many seconds until the `time.monotonic()` value.
 

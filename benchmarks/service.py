@@ -88,6 +88,11 @@ def manage(*arguments: str, environment: Mapping[str, str]) -> str:
     return done.stdout.strip()
 
 
+def bare_environment(data: Path) -> dict[str, str]:
+    """For `manage` on this data directory, without a service."""
+    return _environment(data, 1, "apiv2project.settings")
+
+
 def _environment(data: Path, port: int, settings: str) -> dict[str, str]:
     """The user's, without what would point the service elsewhere or change how it behaves."""
     kept = {

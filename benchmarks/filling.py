@@ -1,0 +1,69 @@
+"""Writes many waiting tasks into a database, many at once. Runs inside Django (`manage.py shell`)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.db import connection
+
+from processing.documents import registry, store
+from processing.pipeline.options import RequestOptions
+from processing.tasks.models import Status, Task
+
+_SERIES = {
+    "sqlite": "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n) n",
+    "postgresql": "generate_series(1, {count}) n",
+}
+_AT_ONCE = 20_000  # rows: a statement has its time
+_NEW_ID = {"sqlite": "lower(hex(randomblob(16)))", "postgresql": "gen_random_uuid()"}
+
+
+def fill(count: int) -> None:
+    """So many waiting tasks of a user of their own, like one another but for their ids."""
+    first = _task()
+    names = [field.column for field in Task._meta.concrete_fields if field.column not in ("seq", "id")]
+    columns, vendor = ", ".join(f'"{name}"' for name in names), connection.vendor
+    with connection.cursor() as cursor:
+        for done in range(0, count - 1, _AT_ONCE):
+            series = _SERIES[vendor].format(count=min(_AT_ONCE, count - 1 - done))
+            cursor.execute(
+                f"INSERT INTO {Task._meta.db_table} (id, {columns}) SELECT {_NEW_ID[vendor]}, {columns} "
+                f"FROM {Task._meta.db_table}, {series} WHERE seq = {first.pk}"
+            )
+        if vendor == "postgresql":
+            cursor.execute(f"ANALYZE {Task._meta.db_table}")  # What autovacuum does within a minute.
+
+
+def hold_a_slot(host: str, pid: int) -> None:
+    """A running task of this host that nobody ends, so that with one slot nothing that waits is taken."""
+    _task(status=Status.PROCESSING, host=host, worker_pid=pid, lease_expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def _task(**columns: Any) -> Task:
+    owner, _ = User.objects.get_or_create(username="crowd")
+    text = b"The total amount due is 108.00 EUR."
+    document = store.keep(
+        owner,
+        ContentFile(text),
+        filename="a.txt",
+        format=registry.named("txt"),
+        size=len(text),
+        sha256=hashlib.sha256(text).hexdigest(),
+        pages=None,
+    )
+    prompt = "What is the total amount due?"
+    return Task.objects.create(
+        owner=owner,
+        document=document,
+        prompt=prompt,
+        model="local",
+        options=RequestOptions.model_validate({}).kept(),
+        filename="a.txt",
+        file_size=len(text),
+        file_type="text/plain",
+        **columns,
+    )
