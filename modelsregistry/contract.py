@@ -84,7 +84,8 @@ class GenerationResult:
 
     `finish_reason` is `stop`, `length`, `content_filter` or `refusal`. `passages` is what the answer rests on, for
     drivers that know it; None for the others, and then the pipeline looks for evidence itself. `dropped` names request
-    fields that the model does not take. `details` goes into the answer's `processing_metadata`.
+    fields that the model does not take. `details` goes into the answer's `processing_metadata`. `cost` is in US
+    dollars, None where no price is known; the registry knows prices, drivers do not.
     """
 
     text: str
@@ -94,6 +95,7 @@ class GenerationResult:
     passages: tuple[Passage, ...] | None = None
     dropped: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    cost: Decimal | None = None
 
 
 def ignore_text(_: str) -> None:

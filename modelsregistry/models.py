@@ -194,3 +194,20 @@ class RegisteredModel(models.Model):
     def answer_timeout(self) -> float | None:
         """Seconds that one answer may take: the model's own or its provider's; None where neither has a say."""
         return self.provider.timeout if self.timeout is None else self.timeout
+
+
+class ProviderSlot(models.Model):
+    """One request that is with a provider whose `max_concurrency` is bounded; what is past `expires_at` was left behind
+    by a process that died."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="slots")
+    token = models.UUIDField(unique=True)
+    host = models.CharField(max_length=200)
+    pid = models.IntegerField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("provider slot")
+
+    def __str__(self) -> str:
+        return str(self.token)

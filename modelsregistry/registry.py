@@ -1,20 +1,15 @@
-"""The models that this service offers, and the way to an answer from any of them."""
+"""The models that this service offers."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from modelsregistry.contract import GenerationRequest, GenerationResult, ignore_text
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.models import Provider, RegisteredModel
-
-logger = logging.getLogger(__name__)
 
 BUILT_IN = "local"
 _NAMED_AT_MOST = 50
@@ -48,7 +43,16 @@ def catalogue() -> tuple[ModelEntry, ...]:
 
 def find(model_id: str) -> ModelEntry:
     """The model that clients call so, available or not. Raises `ModelMisconfigured`, which says what there is."""
-    return _entry(_model(model_id))
+    return _entry(offered(model_id))
+
+
+def offered(model_id: str) -> RegisteredModel:
+    """The row of an enabled model, with its enabled provider. Raises `ModelMisconfigured`, which says what there is."""
+    try:
+        return _offered().get(public_id=model_id)
+    except RegisteredModel.DoesNotExist:
+        names = tuple(_offered().values_list("public_id", flat=True))
+        raise ModelMisconfigured(f"There is no model {_quoted(model_id)}. {_choices(names)}", "unknown_model") from None
 
 
 def default_model(wanted: str, *, chosen: bool) -> ModelEntry:
@@ -69,38 +73,6 @@ def default_model(wanted: str, *, chosen: bool) -> ModelEntry:
     return found
 
 
-def generate(request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult:
-    """Ask the model that the request names, with the model's own settings where the request has none.
-
-    Calls `on_text` with each piece of the answer as it arrives. The result's `model` is the public id; its `details`
-    say who answered under which name. Raises `modelsregistry.errors.ModelError`.
-    """
-    model = _model(request.model)
-    driver = model.provider.driver(
-        model.upstream_id,
-        vision=model.vision,
-        native_pdf=model.native_pdf,
-        context_length=model.context_length,
-        max_output_tokens=model.max_output_tokens,
-    )
-    fitted, dropped = _fitted(request, model)
-    started = time.monotonic()
-    result = driver.generate(fitted, on_text)
-    logger.info(
-        "model answered",
-        extra={
-            "model": model.public_id,
-            "provider": model.provider.name,
-            "finish_reason": result.finish_reason,
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "seconds": round(time.monotonic() - started, 3),
-        },
-    )
-    details = {**result.details, "provider": model.provider.name, "upstream_model": result.model}
-    return replace(result, model=model.public_id, dropped=(*dropped, *result.dropped), details=details)
-
-
 def configure(model_id: str, settings: Mapping[str, float | None]) -> None:
     """Set a model's own `temperature`, `max_tokens` and `timeout`, those that are given; None takes one away.
 
@@ -113,32 +85,8 @@ def configure(model_id: str, settings: Mapping[str, float | None]) -> None:
         RegisteredModel.objects.filter(public_id=model_id).update(**settings, updated_at=Now())
 
 
-def _fitted(request: GenerationRequest, model: RegisteredModel) -> tuple[GenerationRequest, tuple[str, ...]]:
-    """The request as this model takes it, and the fields that it does not take."""
-    temperature = model.temperature if request.temperature is None else request.temperature
-    refused = "temperature" in model.refused_fields and temperature is not None
-    wanted = model.max_tokens if request.max_tokens is None else request.max_tokens
-    timeout = model.answer_timeout
-    caps = [cap for cap in (wanted, model.max_output_tokens) if cap is not None]
-    fitted = replace(
-        request,
-        temperature=None if refused else temperature,
-        max_tokens=None if wanted is None else min(caps),
-        deadline=request.deadline if timeout is None else min(request.deadline, time.monotonic() + timeout),
-    )
-    return fitted, ("temperature",) if refused else ()
-
-
 def _offered() -> QuerySet[RegisteredModel]:
     return RegisteredModel.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
-
-
-def _model(model_id: str) -> RegisteredModel:
-    try:
-        return _offered().get(public_id=model_id)
-    except RegisteredModel.DoesNotExist:
-        names = tuple(_offered().values_list("public_id", flat=True))
-        raise ModelMisconfigured(f"There is no model {_quoted(model_id)}. {_choices(names)}", "unknown_model") from None
 
 
 def _providers_configured() -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error, connection
 
-from modelsregistry import registry
+from modelsregistry import generation, registry
 from modelsregistry.contract import GenerationResult
 from modelsregistry.registry import ModelEntry
 from processing.documents import ocr
@@ -53,7 +53,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     timings.lap("read")
     report.step(_READING_SHARE, f"asking {model.name}")
     request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline)
-    answer = patiently(lambda: registry.generate(request), deadline)  # It asks the database before it asks the model.
+    answer = patiently(lambda: generation.generate(request), deadline)  # It asks the database before it asks the model.
     timings.lap("generate")
     if not answer.text.strip():
         raise ModelFailed("The model answered with nothing.", "empty_answer")
@@ -86,7 +86,7 @@ def _outcome(
     task = claim.task
     result = {
         "content": answer.text,
-        "model_used": task.model,
+        "model_used": answer.model,
         "file_info": {
             "filename": task.filename,
             "size": task.file_size,
@@ -109,17 +109,22 @@ def _outcome(
             "usage": {
                 "input_tokens": answer.usage.input_tokens,
                 "output_tokens": answer.usage.output_tokens,
+                "cached_tokens": answer.usage.cached_tokens,
                 "estimated": answer.usage.estimated,
+                "cost": None if answer.cost is None else float(answer.cost),
+                "currency": "USD",
             },
             "model_details": dict(answer.details),
         },
     }
     return Outcome(
         result=result,
-        model_used=task.model,
+        model_used=answer.model,
         pages=len(document.pages),
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,
+        cost=answer.cost,
+        cost_estimated=answer.usage.estimated,
         task_peak_mb=_peak_mb(document.peak_mb),
     )
 

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -72,6 +73,8 @@ class Outcome:
     input_tokens: int
     output_tokens: int
     task_peak_mb: float | None
+    cost: Decimal | None = None  # US dollars
+    cost_estimated: bool = False
 
 
 def submit(submission: Submission) -> Task:
@@ -167,6 +170,8 @@ def complete(claim: Claim, outcome: Outcome) -> bool:
         pages=outcome.pages,
         input_tokens=outcome.input_tokens,
         output_tokens=outcome.output_tokens,
+        cost=outcome.cost,
+        cost_estimated=outcome.cost_estimated,
         task_peak_mb=outcome.task_peak_mb,
         error="",
         error_type="",

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from django.core.exceptions import ValidationError
 
-from modelsregistry import registry
+from modelsregistry import generation, registry
 from modelsregistry.errors import ModelMisconfigured, ModelTimeout
 from modelsregistry.models import Provider, RegisteredModel
 from modelsregistry.provisioning import provision
@@ -31,7 +31,7 @@ def model(provider):
 
 
 def test_it_works(model, upstream, ask):
-    result = registry.generate(ask(model="clever"))
+    result = generation.generate(ask(model="clever"))
 
     assert (result.text, result.model) == ("Forty-two.", "clever")
     assert result.details == {"provider": "Elsewhere", "upstream_model": "upstream-2026"}
@@ -42,7 +42,7 @@ def test_it_works(model, upstream, ask):
 def test_the_built_in_model_answers_like_any_other(ask):
     provision({})
 
-    result = registry.generate(ask(model="local"))
+    result = generation.generate(ask(model="local"))
 
     assert result.model == "local"
     assert "42.00" in result.text
@@ -78,7 +78,7 @@ def test_what_is_switched_off_is_not_offered(model, provider, ask, switched):
 
     assert [entry.id for entry in registry.catalogue()] == ["local"]
     with pytest.raises(ModelMisconfigured):
-        registry.generate(ask(model="clever"))
+        generation.generate(ask(model="clever"))
 
 
 @pytest.mark.parametrize("wanted", ["nonsense", "", "x" * 5000, "Clever", "clever\x00"])
@@ -137,9 +137,9 @@ def test_a_default_that_is_known_to_be_gone_does_not_answer(model):
 def test_a_model_has_settings_of_its_own(model, upstream, ask):
     RegisteredModel.objects.filter(pk=model.pk).update(temperature=0.0, max_tokens=50, max_output_tokens=90)
 
-    registry.generate(ask(model="clever"))
+    generation.generate(ask(model="clever"))
     own = upstream.last.json
-    registry.generate(ask(model="clever", temperature=1.5, max_tokens=1000))
+    generation.generate(ask(model="clever", temperature=1.5, max_tokens=1000))
     asked = upstream.last.json
 
     assert (own["temperature"], own["max_tokens"]) == (0.0, 50)
@@ -149,7 +149,7 @@ def test_a_model_has_settings_of_its_own(model, upstream, ask):
 def test_a_model_that_refuses_a_temperature_is_not_given_one(model, upstream, ask):
     RegisteredModel.objects.filter(pk=model.pk).update(refused_fields=["temperature"])
 
-    result = registry.generate(ask(model="clever", temperature=0.0, pages=()))
+    result = generation.generate(ask(model="clever", temperature=0.0, pages=()))
 
     assert "temperature" not in upstream.last.json
     assert result.dropped == ("temperature",)
@@ -163,7 +163,7 @@ def test_a_timeout_of_its_own_shortens_the_deadline(model, provider, upstream, a
     upstream.script(stall())
 
     with pytest.raises(ModelTimeout):
-        registry.generate(ask(model="clever"))
+        generation.generate(ask(model="clever"))
 
 
 def test_settings_are_configured_by_name_and_taken_away_by_none(model):
@@ -181,7 +181,7 @@ def test_a_secret_that_cannot_be_read_is_a_matter_for_the_administrator(model, p
     Provider.objects.filter(pk=provider.pk).update(secret_encrypted="gone")
 
     with pytest.raises(ModelMisconfigured) as raised:
-        registry.generate(ask(model="clever"))
+        generation.generate(ask(model="clever"))
     assert raised.value.code == "secret_unreadable"
 
 

@@ -44,7 +44,7 @@ def ended(task: Task) -> tuple[str, int]:
     return task.status, task.attempts
 
 
-@pytest.mark.parametrize("question", ["find", "_model"])
+@pytest.mark.parametrize("question", ["find", "offered"])
 def test_it_works(ask: Ask, monkeypatch: pytest.MonkeyPatch, question: str) -> None:
     errors = OperationalError("down"), InterfaceError("closed"), OperationalError("starting up")
     monkeypatch.setattr(registry, question, away(getattr(registry, question), *errors))

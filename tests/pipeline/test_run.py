@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelsregistry import registry
+from modelsregistry import generation
 from modelsregistry.contract import GenerationResult, Usage
 from processing.queue import worker
 from processing.tasks.models import Status, Task
@@ -22,7 +22,7 @@ def answered(task: Task, monkeypatch: pytest.MonkeyPatch, text: str) -> Task:
     def generate(*_: Any) -> GenerationResult:
         return GenerationResult(text, "local", Usage(1, 1))
 
-    monkeypatch.setattr(registry, "generate", generate)
+    monkeypatch.setattr(generation, "generate", generate)
     worker.work()
     task.refresh_from_db()
     return task
