@@ -100,7 +100,7 @@ def running() -> Iterator[StandIn]:
 
 
 def chunk(
-    content: str | None = None, *, finish_reason: str | None = None, usage: dict[str, int] | None = None, **delta: Any
+    content: str | None = None, *, finish_reason: str | None = None, usage: dict[str, Any] | None = None, **delta: Any
 ) -> str:
     """One chunk as OpenAI streams it."""
     choice = {"index": 0, "delta": {"content": content, **delta}, "finish_reason": finish_reason}
@@ -110,11 +110,11 @@ def chunk(
     return f"data: {json.dumps(body)}\n\n"
 
 
-def stream(*events: str) -> Reply:
+def stream(*events: str, content_type: str = "text/event-stream; charset=utf-8") -> Reply:
     """Exactly these events, then the connection's end."""
 
     def reply(exchange: Exchange) -> None:
-        exchange.head(200, "text/event-stream; charset=utf-8")
+        exchange.head(200, content_type)
         for event in events:
             exchange.wfile.write(event.encode())
             exchange.wfile.flush()
@@ -143,11 +143,11 @@ def respond(status: int, body: Any, content_type: str = "application/json", **he
     return reply
 
 
-def stall(*events: str) -> Reply:
+def stall(*events: str, content_type: str = "text/event-stream; charset=utf-8") -> Reply:
     """These events, and then silence until the test is over."""
 
     def reply(exchange: Exchange) -> None:
-        stream(*events)(exchange)
+        stream(*events, content_type=content_type)(exchange)
         exchange.server.stand_in.released.wait(60)
 
     return reply

@@ -12,6 +12,7 @@ from modelsregistry import checks, discovery
 from modelsregistry.contract import Driver, Endpoint, GenerationRequest, SourcePage
 from modelsregistry.errors import ModelMisconfigured, ModelTimeout
 from modelsregistry.models import Provider
+from tests.modelsregistry.dialects import DIALECTS
 from tests.modelsregistry.stand_in import StandIn
 
 KINDS = sorted(discovery.all_drivers())
@@ -84,6 +85,10 @@ def test_an_unknown_kind_is_a_matter_for_the_administrator():
 
 
 def made(kind: str, upstream: StandIn) -> Driver:
+    """A driver of this kind, at a provider that answers in its words; the built-in one needs none."""
+    for dialect in DIALECTS:
+        if dialect.kind == kind:
+            upstream.script(dialect.stream(*dialect.answer("Forty-two.")))
     return discovery.driver_class(kind)(Endpoint(model="m", base_url=upstream.url))
 
 
