@@ -244,4 +244,105 @@ ANTHROPIC = Dialect(
 )
 
 
-DIALECTS = (OPENAI_COMPATIBLE, ANTHROPIC)
+# --- Gemini -----------------------------------------------------------------------------------------------------------
+
+
+def _gemini_chunk(text: str | None = None, reason: str | None = None, **fields: Any) -> str:
+    candidate: dict[str, Any] = {"index": 0}
+    if text is not None:
+        candidate["content"] = {"role": "model", "parts": [{"text": text}]}
+    if reason is not None:
+        candidate["finishReason"] = reason
+    return data({"candidates": [candidate], "modelVersion": MODEL_NAME, **fields})
+
+
+def _gemini_answer(*pieces: str, reason: str = "stop") -> list[str]:
+    theirs = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+    usage = {
+        "promptTokenCount": INPUT_TOKENS,
+        "cachedContentTokenCount": CACHED_TOKENS,
+        "candidatesTokenCount": 5,
+        "thoughtsTokenCount": 2,
+        "totalTokenCount": 18,
+    }
+    return [*map(_gemini_chunk, pieces), _gemini_chunk("", theirs.get(reason, reason), usageMetadata=usage)]
+
+
+_GEMINI_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def _gemini_error(status: int) -> dict[str, Any]:
+    return {"error": {"code": status, "message": "no", "status": _GEMINI_STATUS.get(status, "UNKNOWN")}}
+
+
+def _gemini_read(received: Received) -> Sent:
+    body = received.json
+    (content,) = body["contents"]
+    parts = content["parts"]
+    settings = body.get("generationConfig", {})
+    blobs = [
+        (part["inline_data"]["mime_type"], base64.b64decode(part["inline_data"]["data"]))
+        for part in parts
+        if "inline_data" in part
+    ]
+    marks = {"image/jpeg": "i", "image/png": "i", "application/pdf": "d"}
+    is_json = settings.get("responseMimeType") == "application/json"
+    method = received.path.rpartition("/")[2]
+    return Sent(
+        texts=[part["text"] for part in parts if "text" in part],
+        images=[blob for blob in blobs if blob[0].startswith("image/")],
+        documents=[blob[1] for blob in blobs if blob[0] == "application/pdf"],
+        order="".join("t" if "text" in part else marks[part["inline_data"]["mime_type"]] for part in parts),
+        system="".join(part["text"] for part in body.get("systemInstruction", {}).get("parts", [])),
+        temperature=settings.get("temperature"),
+        max_tokens=settings.get("maxOutputTokens"),
+        schema=settings.get("responseJsonSchema") if is_json else None,
+        model=method.partition(":")[0],
+        streamed=method.endswith(":streamGenerateContent?alt=sse"),
+    )
+
+
+GEMINI = Dialect(
+    kind="gemini",
+    answer=_gemini_answer,
+    piece=_gemini_chunk,
+    tail=1,
+    refused=_gemini_answer("I can", reason="PROHIBITED_CONTENT"),
+    inside=lambda status: data(_gemini_error(status)),
+    error=_gemini_error,
+    read=_gemini_read,
+    secret_header=("x-goog-api-key", "sk-test"),
+    finish_reasons={
+        "STOP": "stop",
+        "MAX_TOKENS": "length",
+        "SAFETY": "content_filter",
+        "RECITATION": "content_filter",
+        "BLOCKLIST": "content_filter",
+        "PROHIBITED_CONTENT": "content_filter",
+        "SPII": "content_filter",
+        "LANGUAGE": "content_filter",
+        "OTHER": "content_filter",
+        "SOMETHING_NEW": "content_filter",
+    },
+    with_finish=lambda reason: _gemini_answer("Some of it", reason=reason),
+    models={
+        "models": [
+            {"name": "models/one", "supportedGenerationMethods": ["generateContent", "countTokens"]},
+            {"name": "models/embedding", "supportedGenerationMethods": ["embedContent"]},
+            {"name": "models/two", "supportedGenerationMethods": ["generateContent"]},
+        ]
+    },
+    path="/v1beta/models/upstream-id:streamGenerateContent?alt=sse",
+)
+
+
+DIALECTS = (OPENAI_COMPATIBLE, ANTHROPIC, GEMINI)
