@@ -40,6 +40,8 @@ _TOO_LONG = (
     "exceeds the available context size",
     "exceed context limit",
     "exceeds the maximum number of tokens",
+    "exceeds the context length",
+    "exceeded max context length",
 )
 _FILTERED = ("content_filter", "content_policy", "responsibleaipolicy")
 _NO_IMAGES = (
@@ -47,6 +49,7 @@ _NO_IMAGES = (
     "does not support image",
     "is not a multimodal model",
     "image_url is only",
+    "only supports one image",
 )
 _NO_SUCH_MODEL = ("model_not_found", "no such model", "unknown model")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelsregistry.contract import Driver, Endpoint
@@ -345,4 +345,69 @@ GEMINI = Dialect(
 )
 
 
-DIALECTS = (OPENAI_COMPATIBLE, ANTHROPIC, GEMINI)
+# --- Open WebUI -------------------------------------------------------------------------------------------------------
+
+OPEN_WEBUI = replace(
+    OPENAI_COMPATIBLE,
+    kind="open_webui",
+    inside=lambda status: data({"error": {"code": status, "detail": "no"}}),
+    error=lambda status: {"detail": "no"},
+    models={"data": [{"id": "one", "info": {"meta": {}}}, {"id": "two", "owned_by": "ollama"}]},
+    native_pdf=False,
+    path="/v1/api/chat/completions",
+)
+
+
+# --- Ollama -----------------------------------------------------------------------------------------------------------
+
+
+def _ollama_chunk(text: str = "", **fields: Any) -> str:
+    message = {"role": "assistant", "content": text}
+    return json.dumps({"model": MODEL_NAME, "message": message, "done": False, **fields}) + "\n"
+
+
+def _ollama_answer(*pieces: str, reason: str = "stop") -> list[str]:
+    counts = {"prompt_eval_count": INPUT_TOKENS, "eval_count": OUTPUT_TOKENS}
+    return [*map(_ollama_chunk, pieces), _ollama_chunk(done=True, done_reason=reason, **counts)]
+
+
+def _ollama_read(received: Received) -> Sent:
+    body = received.json
+    *system, user = body["messages"]
+    images = [("", base64.b64decode(image, validate=True)) for image in user.get("images", [])]
+    return Sent(
+        texts=[user["content"]],
+        images=images,
+        documents=[],
+        order="t" + "i" * len(images),
+        system=system[0]["content"] if system else "",
+        temperature=body["options"].get("temperature"),
+        max_tokens=body["options"].get("num_predict"),
+        schema=body.get("format"),
+        model=body["model"],
+        streamed=body["stream"],
+    )
+
+
+OLLAMA = Dialect(
+    kind="ollama",
+    answer=_ollama_answer,
+    piece=_ollama_chunk,
+    tail=1,
+    refused=[],
+    inside=lambda status: json.dumps({"error": "no", "status_code": status}) + "\n",
+    error=lambda status: {"error": "no"},
+    read=_ollama_read,
+    secret_header=("authorization", "Bearer sk-test"),
+    finish_reasons={"stop": "stop", "length": "length", "eos": "stop"},
+    with_finish=lambda reason: _ollama_answer("Some of it", reason=reason),
+    models={"models": [{"name": "one", "model": "one"}, {"name": "two"}]},
+    content_type="application/x-ndjson",
+    malformed="{half\n",
+    native_pdf=False,
+    caches=False,
+    path="/api/chat",
+)
+
+
+DIALECTS = (OPENAI_COMPATIBLE, ANTHROPIC, GEMINI, OPEN_WEBUI, OLLAMA)
