@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -33,6 +34,8 @@ from modelsregistry.reply import Reply, count_of, decoded, fields_of, rows_of, t
 from modelsregistry.schemas import closed
 
 _VERSION = Shaped(re.compile(r"\d{4}-\d{2}-\d{2}"), "2023-06-01")
+# From this version on the API refuses a temperature, whatever it is.
+_WITHOUT_TEMPERATURE = "2026-10-21"
 _DEFAULT_CAP = 4096
 _HIGHEST_TEMPERATURE = 1.0
 _FINISH_REASONS = {"max_tokens": "length", "model_context_window_exceeded": "length", "refusal": "refusal"}
@@ -56,7 +59,7 @@ class Anthropic:
     """The Messages API, always streamed. `max_tokens` is required there: without one in the request it is what the
     model can write. Temperatures end at 1.0; a higher one is sent as that, and `details` says so.
 
-    The option `anthropic_version` is the API's version, without it 2023-06-01.
+    The option `anthropic_version` is the API's version, without it 2023-06-01; later ones take no temperature.
     """
 
     kind: ClassVar[str] = "anthropic"
@@ -67,12 +70,16 @@ class Anthropic:
         require_secret_for_header(endpoint)
         require_options(endpoint, {"anthropic_version": _VERSION})
         self._endpoint = endpoint
+        self._version = endpoint.options.get("anthropic_version", _VERSION.example)
         # Documentation gives the address with the version and without.
         self._base = endpoint.base_url.rstrip("/").removesuffix("/v1")
 
     def generate(self, request: GenerationRequest, on_text: Callable[[str], None] = ignore_text) -> GenerationResult:
         """One answer. Raises `ModelError`."""
         conversation = compose(request, vision=self._endpoint.vision, native_pdf=self._endpoint.native_pdf)
+        if request.temperature is not None and self._version >= _WITHOUT_TEMPERATURE:
+            request = replace(request, temperature=None)
+            conversation = replace(conversation, dropped=(*conversation.dropped, "temperature"))
         body = self._body(request, conversation)
         stream = _Stream(Reply(on_text))
         with answering(self._call("POST", "/v1/messages", request.deadline, body)) as answer:
@@ -100,7 +107,7 @@ class Anthropic:
 
     def _call(self, method: str, path: str, deadline: float, body: Mapping[str, Any] | None = None) -> Call:
         endpoint = self._endpoint
-        own = {"anthropic-version": endpoint.options.get("anthropic_version", _VERSION.example)}
+        own = {"anthropic-version": self._version}
         return Call(
             method=method,
             url=self._base + path,

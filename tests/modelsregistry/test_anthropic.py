@@ -61,6 +61,14 @@ def test_a_temperature_beyond_the_highest_is_sent_as_the_highest_and_told(upstre
     assert claude().generate(ask(temperature=0.3)).details == {}
 
 
+def test_a_version_that_takes_no_temperature_gets_none_and_that_is_told(upstream, claude, ask):
+    options = {"anthropic_version": "2026-10-21"}
+
+    assert claude(options=options).generate(ask(temperature=0.3)).dropped == ("images", "temperature")
+    assert "temperature" not in upstream.last.json
+    assert claude(options=options, vision=True).generate(ask()).dropped == ()
+
+
 def test_tokens_of_both_counts_are_put_together(upstream, claude, ask):
     start, *middle, delta, stop = ANTHROPIC.answer("Forty-two.")
     later = {"input_tokens": 6, "cache_read_input_tokens": 100, "output_tokens": 9, "server_tool_use": None}
