@@ -68,7 +68,7 @@ class Report:
             "submissions told to come back": self.submitter.refused,
             "completed": audit.completed,
             "failed: attempts_exhausted": audit.exhausted,
-            "failed: their reader was killed (memory_limit)": audit.killed_readers,
+            "failed: their reader was killed each time": audit.killed_readers,
             "with a second attempt": audit.second_attempts,
             "most attempts of a task": audit.most_attempts,
             "questions to the upstream": audit.calls,

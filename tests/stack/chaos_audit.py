@@ -51,7 +51,7 @@ def of_rows(rows: Iterable[Row], jobs: list[Job], accepted: dict[uuid.UUID, Job]
 def _count(audit: Audit, row: Row) -> None:
     audit.completed += row.status == "completed"
     audit.exhausted += row.error_code == "attempts_exhausted"
-    audit.killed_readers += row.error_code == "memory_limit"
+    audit.killed_readers += row.error_code == "reader_killed"
     audit.second_attempts += row.attempts > 1
     audit.most_attempts = max(audit.most_attempts, row.attempts)
     if not row.ended:
@@ -60,7 +60,7 @@ def _count(audit: Audit, row: Row) -> None:
         audit.wrongs.append(f"{row.id} was tried {row.attempts} times of {row.max_attempts}")
     if row.has_result != (row.status == "completed"):
         audit.wrongs.append(f"{row.id} is {row.status} and has {'a' if row.has_result else 'no'} result")
-    if row.status == "failed" and row.error_code not in ("attempts_exhausted", "memory_limit"):
+    if row.status == "failed" and row.error_code not in ("attempts_exhausted", "reader_killed"):
         audit.wrongs.append(f"{row.id} failed with {row.error_code}")
 
 

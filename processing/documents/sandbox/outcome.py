@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processing.documents.limits import MIB, Limits
-from processing.errors import DocumentFailed, InvalidInput, ProcessingError
+from processing.errors import DocumentFailed, InvalidInput, ProcessingError, ServiceUnavailable
 
 SENTENCES = {
     "document_broken": "The document is damaged and cannot be read.",
@@ -25,10 +25,12 @@ NEAR_THE_LIMIT = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended: its exit status, or minus the signal; and its greatest resident memory in MiB."""
+    """How a child ended: its exit status, or minus the signal; its greatest resident memory in MiB, and the computing
+    time that it took in seconds."""
 
     status: int
     peak_mb: float
+    cpu_seconds: float = 0.0
 
 
 def failure(header: Mapping[str, Any], _ended: Ended | None) -> ProcessingError:
@@ -43,18 +45,20 @@ def failure(header: Mapping[str, Any], _ended: Ended | None) -> ProcessingError:
     return DocumentFailed(detail, code)
 
 
-def of_death(ended: Ended, limits: Limits, *, ocr: bool) -> DocumentFailed:
-    """A child that ended without a word: by a limit that the kernel holds, or by a fault of its own.
+def of_death(ended: Ended, limits: Limits) -> ProcessingError:
+    """A child that ended without a word: by a limit that the kernel holds, by a fault of its own, or from outside.
 
-    Native code that is refused memory aborts or faults, so a death near the limit is blamed on memory; SIGKILL comes
-    from the kernel alone, when it is out of memory or the hard CPU limit is reached.
+    Native code that is refused memory aborts or faults, so a death near the limit is blamed on memory. A SIGKILL far
+    from every limit is nothing that the document did (the host was out of memory, or somebody ended the process), so
+    that another attempt may succeed.
     """
     signal_number = -ended.status
-    if signal_number == signal.SIGXCPU:
+    if signal_number == signal.SIGXCPU or ended.cpu_seconds >= limits.cpu_seconds:
         return _failed("cpu_limit")
-    roof = max(limits.memory_bytes, limits.ocr_memory_bytes) if ocr else limits.memory_bytes
-    if signal_number == signal.SIGKILL or ended.peak_mb * MIB > NEAR_THE_LIMIT * min(roof, limits.memory_bytes):
+    if ended.peak_mb * MIB > NEAR_THE_LIMIT * limits.memory_bytes:
         return _failed("memory_limit")
+    if signal_number == signal.SIGKILL:
+        return ServiceUnavailable("The process that read the document was ended from outside.", "reader_killed")
     return _failed("reader_crashed")
 
 

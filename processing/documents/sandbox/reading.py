@@ -163,7 +163,7 @@ class Reading:
         logger.warning(
             "reader died", extra={"action": "reader_died", "status": ended.status, "format": self._job.format}
         )
-        return of_death(ended, self._job.limits, ocr=self._job.options.ocr)
+        return of_death(ended, self._job.limits)
 
     def _farewell(self) -> Ended | None:
         """How the child ended, by its server; None where the server is gone too."""

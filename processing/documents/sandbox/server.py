@@ -121,7 +121,11 @@ class Server:
         with contextlib.suppress(KeyError):
             self.selector.unregister(outcome)
         self._kill_group(pid)
-        ended = {"status": os.waitstatus_to_exitcode(status), "peak_mb": usage.ru_maxrss / 1024}
+        ended = {
+            "status": os.waitstatus_to_exitcode(status),
+            "peak_mb": usage.ru_maxrss / 1024,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        }
         with outcome, contextlib.suppress(OSError):
             outcome.send(json.dumps(ended).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
