@@ -182,15 +182,23 @@ def _note_who_is_listed(provider: Provider, public_ids: Iterable[str]) -> None:
 
 def _renew_secrets() -> None:
     """Bring every secret under the current key, so that a former one can leave `SECRET_KEY_FALLBACKS`."""
-    for provider in Provider.objects.exclude(secret_encrypted=""):
-        if secrets.is_current(provider.secret_encrypted):
-            continue
-        try:
-            provider.secret_encrypted = secrets.renew(provider.secret_encrypted)
-        except ModelError as error:
-            logger.error("provider secret unreadable", extra={"provider": provider.name, "code": error.code})
-            continue
-        provider.save(update_fields=["secret_encrypted", "updated_at"])
+    for provider in Provider.objects.exclude(secret_encrypted="", headers_encrypted=""):
+        renewed = [name for name in ("secret_encrypted", "headers_encrypted") if _renew(provider, name)]
+        if renewed:
+            provider.save(update_fields=[*renewed, "updated_at"])
+
+
+def _renew(provider: Provider, field: str) -> bool:
+    """Whether this field had to be brought under the current key, and could."""
+    stored = getattr(provider, field)
+    if secrets.is_current(stored):
+        return False
+    try:
+        setattr(provider, field, secrets.renew(stored))
+    except ModelError as error:
+        logger.error("provider secret unreadable", extra={"provider": provider.name, "code": error.code})
+        return False
+    return True
 
 
 def _free_name() -> str:

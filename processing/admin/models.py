@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
+from django.utils.translation import ngettext
+from unfold.decorators import action
 
 from modelsregistry.errors import ModelError
+from modelsregistry.importing import import_models
 from modelsregistry.models import Provider, RegisteredModel
 from processing.admin import rendering
 from processing.admin.base import Page
+from processing.admin.provider_form import ProviderForm
 
-# What a provider that comes from the environment takes from there at every start, beside its secret.
-FROM_ENVIRONMENT = ("kind", "base_url")
-
-
-class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
-    """A provider, whose secret goes in and never comes out."""
-
-    new_secret = forms.CharField(
-        label=__("New secret"),
-        required=False,
-        strip=True,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text=__("API key or token. It is stored encrypted and never shown. Empty: the stored one stays."),
-    )
-    forget_secret = forms.BooleanField(label=__("Forget the stored secret"), required=False, widget=UnfoldBooleanWidget)
-
-    class Meta:
-        model = Provider
-        fields = ("name", "kind", "base_url", "options", "enabled", "timeout", "stall_timeout")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.from_environment:
-            del self.fields["new_secret"], self.fields["forget_secret"]
-
-    def clean(self) -> dict[str, Any] | None:
-        """The secret is set before the model is validated, so that its driver is asked about the new one."""
-        cleaned = super().clean()
-        if self.cleaned_data.get("new_secret"):
-            self.instance.secret = self.cleaned_data["new_secret"]
-        elif self.cleaned_data.get("forget_secret"):
-            self.instance.secret = ""
-        elif self.instance.secret_encrypted and "base_url" in self.changed_data:
-            # Else whoever may edit the address could have the secret sent to a server of their own, and read it.
-            self.add_error("new_secret", _("With another address, the secret has to be entered again, or forgotten."))
-        return cleaned
+# What a provider that comes from the environment takes from there at every start, beside its secret; and the proxy, as
+# with another one that secret would go to where the environment did not send it.
+FROM_ENVIRONMENT = ("kind", "base_url", "proxy")
 
 
 @admin.register(Provider)
@@ -64,13 +37,18 @@ class ProviderPage(Page):
     list_filter = ("kind", "enabled")
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("name", "base_url")
-    readonly_fields = ("secret_state", "state", "origin", "created_at", "updated_at")
+    readonly_fields = ("secret_state", "headers_state", "state", "origin", "created_at", "updated_at")
+    actions = ("import_chosen",)
+    actions_submit_line = ("save_and_import",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> list[Any]:
         named = __("Variables of the environment set the address and the secret at every start.")
         fixed = obj is not None and obj.from_environment
         editable = not fixed and (self.has_change_permission(request, obj) if obj else True)
         secret = ("secret_state", *(("new_secret", *(("forget_secret",) if obj else ())) if editable else ()))
+        may_change = self.has_change_permission(request, obj) if obj else True
+        new_headers = ("new_headers", *(("forget_headers",) if obj else ())) if may_change else ()
+        headers = (*(("headers_state",) if obj else ()), *new_headers)
         return [
             (
                 None,
@@ -79,7 +57,8 @@ class ProviderPage(Page):
                     "description": named if fixed else __("An address that serves models, and how to speak to it."),
                 },
             ),
-            (__("Behaviour"), {"fields": ("enabled", "timeout", "stall_timeout", "options")}),
+            (__("Behaviour"), {"fields": ("enabled", "timeout", "stall_timeout", "max_concurrency", "options")}),
+            (__("Network"), {"fields": ("allow_private", "proxy", *headers)}),
             *([(__("State"), {"fields": ("state", "origin", "created_at", "updated_at")})] if obj else []),
         ]
 
@@ -92,6 +71,46 @@ class ProviderPage(Page):
         if obj is not None and obj.from_environment:
             return False
         return super().has_delete_permission(request, obj)
+
+    def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """It makes models, and completes those that are there."""
+        wanted = ("modelsregistry.add_registeredmodel", "modelsregistry.change_registeredmodel")
+        return request.user.has_perms(wanted) and self.has_change_permission(request)
+
+    @admin.action(description=__("Import the models of the selected providers"), permissions=["import"])
+    def import_chosen(self, request: HttpRequest, providers: QuerySet[Provider]) -> None:
+        for provider in providers:
+            self._import(request, provider)
+
+    # In the form and not a link of its own: a link is followed without asking.
+    @action(  # type: ignore[untyped-decorator]  # unfold is untyped
+        description=__("Save and import models"), permissions=["import"]
+    )
+    def save_and_import(self, request: HttpRequest, provider: Provider) -> None:
+        # After the form's transaction: nobody else waits for the database while the provider is asked.
+        transaction.on_commit(partial(self._import, request, provider))
+
+    def _import(self, request: HttpRequest, provider: Provider) -> None:
+        try:
+            summary = import_models(provider)
+        except ModelError as error:
+            self.message_user(request, f"{provider.name}: {error.detail}", messages.ERROR)
+            return
+        new = ngettext("%d new model", "%d new models", len(summary.created)) % len(summary.created)
+        rest = _("%(updated)d completed, %(unchanged)d unchanged, %(skipped)d skipped") % {
+            "updated": len(summary.updated),
+            "unchanged": len(summary.unchanged),
+            "skipped": len(summary.skipped),
+        }
+        self.message_user(request, f"{provider.name}: {new}, {rest}.", messages.SUCCESS)
+
+    @admin.display(description=__("stored headers"))
+    def headers_state(self, provider: Provider) -> SafeString:
+        try:
+            names = ", ".join(provider.headers)
+        except ModelError:
+            return rendering.badge(_("unreadable"), "danger")
+        return rendering.line(names, length=200) if names else rendering.badge(_("none"))
 
     @admin.display(description=__("origin"))
     def origin(self, provider: Provider) -> str:
@@ -115,10 +134,35 @@ class ProviderPage(Page):
         return rendering.badge(_("yes"), "success") if is_readable else rendering.badge(_("unreadable"), "danger")
 
 
+class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """A model, whose fallbacks are models that there are."""
+
+    class Meta:
+        model = RegisteredModel
+        fields = "__all__"  # noqa: DJ007  # the page's fieldsets choose
+
+    def clean_fallbacks(self) -> list[str]:
+        """Raises `ValidationError` unless they are public ids of other models."""
+        wanted = self.cleaned_data["fallbacks"] or []
+        if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+            raise forms.ValidationError(_('A list of public ids, such as ["local"].'), code="malformed")
+        if self.cleaned_data.get("public_id") in wanted or len(set(wanted)) < len(wanted):
+            raise forms.ValidationError(_("A model stands in once, and never for itself."), code="repeated")
+        known = set(RegisteredModel.objects.filter(public_id__in=wanted).values_list("public_id", flat=True))
+        unknown = [name[:100] for name in wanted if name not in known]
+        if unknown:
+            raise forms.ValidationError(
+                _("There is no model %(names)s."), code="unknown", params={"names": ", ".join(unknown)}
+            )
+        return wanted
+
+
 @admin.register(RegisteredModel)
 class RegisteredModelPage(Page):
     """A model that clients may name."""
 
+    form = RegisteredModelForm
+    filter_horizontal = ("allowed_users", "allowed_groups")
     list_display = ("public_id", "provider", "upstream_id", "vision", "enabled", "probe", "why_not")
     list_filter = ("provider", "enabled", "available", "vision")
     list_select_related = ("provider",)
@@ -151,6 +195,15 @@ class RegisteredModelPage(Page):
                 "description": __("They hold where a request does not say otherwise. Empty: the service's own hold."),
             },
         ),
+        (
+            __("Prices"),
+            {
+                "fields": (("input_price", "cached_input_price", "output_price"),),
+                "description": __("From these and the tokens that its provider counts, the cost of a task is told."),
+            },
+        ),
+        (__("When it fails"), {"fields": ("fallbacks",)}),
+        (__("Who may use it"), {"fields": ("allowed_users", "allowed_groups")}),
         (
             __("What the service found out"),
             {"fields": ("probe", "why_not", "origin", "created_at", "updated_at")},
