@@ -3,10 +3,12 @@ elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
+from collections.abc import Collection
 
 PARENT_VARIABLE = "API_V2_SERVED_BY"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -35,6 +37,15 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
 def adopt_orphans() -> None:
     """Make the orphans among this process's descendants its own children, where it can end them."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def bury_orphans(mine: Collection[int]) -> None:
+    """Let go of adopted orphans that have ended; `mine` are the children whose end somebody else waits for."""
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid in mine:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def _prctl(option: int, value: int) -> None:

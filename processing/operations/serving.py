@@ -80,10 +80,14 @@ class ProcessTree:
             code = 0
             while code == 0 and not self.stop.wait(_LOOK):
                 code = next((code for service in self._services if (code := self._look_after(service))), 0)
+                lifeline.bury_orphans(self._mine())
             return code
         finally:
             self.stop.set()
             self._end()
+
+    def _mine(self) -> set[int]:
+        return self._others | {service.process.pid for service in self._services if service.process}
 
     def _look_after(self, service: Service) -> int:
         """Start the service again if it has died; returns the exit code if that is of no use."""
@@ -99,7 +103,7 @@ class ProcessTree:
         if service.failures > len(_PAUSES):
             logger.critical("service cannot be kept running", extra={"service": service.name})
             return 1
-        self._kill_all_but(self._others | {other.process.pid for other in self._services if other.process})
+        self._kill_all_but(self._mine())
         if not self.stop.wait(_PAUSES[max(0, service.failures - 1)]):
             service.start()
         return 0

@@ -25,7 +25,8 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "_LOOK", 0.01)
     monkeypatch.setattr(serving, "_PAUSES", (0.01, 0.01))
     monkeypatch.setattr(serving, "GRACE", 1.0)
-    monkeypatch.setattr(lifeline, "adopt_orphans", lambda: None)  # pytest is to stay as it is
+    monkeypatch.setattr(lifeline, "adopt_orphans", lambda: None)  # pytest is to stay as it is,
+    monkeypatch.setattr(lifeline, "bury_orphans", lambda _: None)  # and to learn how its own children end
 
 
 def service(name: str, code: str, directory: Path) -> Service:

@@ -195,6 +195,7 @@ def test_the_web_server_with_tasks_at_work(parts: Parts, caller: Caller, upstrea
     web = parts.the("apiv2project.web")
     kill(web, *web.children(recursive=True))
     wait_until_healthy_again(parts.service)
+    until(lambda: not any(each.status() == psutil.STATUS_ZOMBIE for each in parts.service.processes()))
     assert caller.status(task)["status"] == "processing"
     assert caller.http.delete(f"/api/v2/tasks/{task}").status_code == 200
 
