@@ -10,37 +10,42 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
+from decimal import Decimal
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
 from modelsregistry import secrets
-from modelsregistry.contract import ListsModels
+from modelsregistry.availability import NOT_LISTED
+from modelsregistry.contract import ListsModels, UpstreamModel
 from modelsregistry.errors import ModelError
 from modelsregistry.models import Provider, RegisteredModel
-from modelsregistry.shipped import BUILT_IN_MODEL, OPENAI_MODELS, ModelSeed
+from modelsregistry.shipped import BUILT_IN_MODEL, ModelSeed
+from modelsregistry.vendors import VENDORS, Vendor, shipped
 
 logger = logging.getLogger(__name__)
 
-_KIND = "openai_compatible"
-_OPENAI = "https://api.openai.com/v1"
-_VANISHED = "OPENAI_API_BASE_URL and OPENAI_API_KEY are no longer set."
-_NOT_LISTED = "Neither OPENAI_API_MODELS nor the provider's own list names it any more."
 _LISTING_SECONDS = 5.0
+_LONGEST_ID = 200
+_LARGEST_SIZE = 2_147_483_647
+_HIGHEST_PRICE = Decimal(999_999)
+Size = TypeVar("Size", int, Decimal)
 
 
 def provision(variables: Mapping[str, str]) -> None:
     """Bring the registry in line with `variables`; to be called after the migrations, any number of times.
 
-    Reads `OPENAI_API_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_API_MODELS` and `API_V2_ADMIN_MODEL`. Raises
-    `ImproperlyConfigured`, naming the variable, when one is malformed; a provider that does not answer is no error.
+    Reads the variables of `VENDORS` and `API_V2_ADMIN_MODEL`. Raises `ImproperlyConfigured`, naming the variable, when
+    one is malformed; a provider that does not answer is no error.
     """
     _provide_built_in()
-    provider = _environment_provider(variables)
-    if provider is not None:
-        _provide_models(provider, variables)
+    found = [(vendor, _environment_provider(vendor, variables)) for vendor in VENDORS]
+    providers = [(vendor, provider) for vendor, provider in found if provider is not None]
+    for vendor, provider in providers:
+        _provide_models(vendor, provider, variables)
+    _provide_default(providers, variables.get("API_V2_ADMIN_MODEL", ""))
     _renew_secrets()
 
 
@@ -50,43 +55,56 @@ def _provide_built_in() -> None:
         _register(provider, BUILT_IN_MODEL, from_environment=False)
 
 
-def _environment_provider(variables: Mapping[str, str]) -> Provider | None:
+def _environment_provider(vendor: Vendor, variables: Mapping[str, str]) -> Provider | None:
     """The provider that the variables describe, as they describe it now; None when they are not set."""
-    url, key = variables.get("OPENAI_API_BASE_URL", "").rstrip("/"), variables.get("OPENAI_API_KEY", "")
-    if not (url or key):
-        gone = Provider.objects.filter(kind=_KIND, from_environment=True, enabled=True)
-        gone.update(enabled=False, disabled_reason=_VANISHED, updated_at=Now())
+    named, key = _first(variables, vendor.address_variables).rstrip("/"), _first(variables, vendor.key_variables)
+    url = named or (vendor.address if key else "")
+    if key and not url:
+        raise ImproperlyConfigured(f"{vendor.key_variables[0]} needs {vendor.address_variables[0]} beside it.")
+    gone = f"{' and '.join(vendor.variables)} are no longer set."
+    if not url:
+        vanished = Provider.objects.filter(kind=vendor.kind, from_environment=True, enabled=True)
+        vanished.update(enabled=False, disabled_reason=gone, updated_at=Now())
         return None
-    url = url or _OPENAI
-    _require_usable(url, key)
+    _require_usable(vendor, url, key)
     with transaction.atomic():
         provider, _ = Provider.objects.get_or_create(
-            kind=_KIND,
+            kind=vendor.kind,
             from_environment=True,
-            defaults={"name": _free_name(), "base_url": url, "options": _options(url), "allow_private": True},
+            defaults={
+                "name": _free_name(vendor),
+                "base_url": url,
+                "options": vendor.options(url),
+                "allow_private": bool(named),
+            },
         )
-        if _bring_up_to_date(provider, url, key):
+        if _bring_up_to_date(vendor, provider, url, key, gone):
             provider.save()
     return provider
 
 
-def _require_usable(url: str, key: str) -> None:
-    draft = Provider(kind=_KIND, base_url=url, allow_private=True)
+def _first(variables: Mapping[str, str], names: Iterable[str]) -> str:
+    return next((variables[name] for name in names if variables.get(name)), "")
+
+
+def _require_usable(vendor: Vendor, url: str, key: str) -> None:
+    draft = Provider(kind=vendor.kind, base_url=url, allow_private=True)
     draft.secret = key
     try:
         draft.clean()
     except ValidationError as error:
-        raise ImproperlyConfigured(f"OPENAI_API_BASE_URL, OPENAI_API_KEY: {error.messages[0]}") from None
+        raise ImproperlyConfigured(f"{', '.join(vendor.variables)}: {error.messages[0]}") from None
 
 
-def _bring_up_to_date(provider: Provider, url: str, key: str) -> bool:
+def _bring_up_to_date(vendor: Vendor, provider: Provider, url: str, key: str, gone: str) -> bool:
     """Take over what the variables say; returns whether that changed anything."""
     changed = False
     if provider.base_url != url:
-        provider.base_url, provider.options, changed = url, _options(url), True
+        provider.base_url, provider.options, changed = url, vendor.options(url), True
+        provider.allow_private = not vendor.is_home(url)
     if not _holds(provider, key):
         provider.secret, changed = key, True
-    if provider.disabled_reason == _VANISHED:
+    if provider.disabled_reason == gone:
         provider.enabled, provider.disabled_reason, changed = True, "", True
     return changed
 
@@ -98,62 +116,77 @@ def _holds(provider: Provider, key: str) -> bool:
         return False
 
 
-def _options(url: str) -> dict[str, str]:
-    """OpenAI's own service refuses `max_tokens` for its newer models; those that imitate it know nothing else."""
-    return {"token_cap_field": "max_completion_tokens" if _is_openai(url) else "max_tokens"}
-
-
-def _provide_models(provider: Provider, variables: Mapping[str, str]) -> None:
-    known = _listed(variables.get("OPENAI_API_MODELS", "")) or _known(provider)
-    seeds = {seed.public_id: seed for seed in known}
+def _provide_models(vendor: Vendor, provider: Provider, variables: Mapping[str, str]) -> None:
+    """Make rows of what is known to be there. Without an answer of the provider nothing is known to have gone."""
+    by_hand, at_home = vendor.named(variables), vendor.is_home(provider.base_url)
+    own = vendor.models if at_home or not vendor.models_at_home else ()
+    listed = None if by_hand or at_home else _discovered(provider)
+    known = by_hand or (*own, *(listed or ()))
     wanted = variables.get("API_V2_ADMIN_MODEL", "")
-    if wanted and wanted not in seeds and _may_serve(provider, wanted):
-        seeds[wanted] = ModelSeed(public_id=wanted, upstream_id=wanted)
     with transaction.atomic():
-        for seed in seeds.values():
+        for seed in known:
             _register(provider, seed, from_environment=True)
-        if known:  # else the provider did not answer, which says nothing about its models
-            _note_who_is_listed(provider, seeds)
+        if by_hand or at_home or listed:
+            _note_who_is_known(provider, {seed.public_id for seed in known} | {wanted})
 
 
-def _known(provider: Provider) -> tuple[ModelSeed, ...]:
-    return OPENAI_MODELS if _is_openai(provider.base_url) else _discovered(provider)
+def _provide_default(providers: Iterable[tuple[Vendor, Provider]], wanted: str) -> None:
+    """The default model, where nobody has it yet and a provider may serve it."""
+    if not wanted or RegisteredModel.objects.filter(public_id=wanted).exists():
+        return
+    for vendor, provider in providers:
+        if _may_serve(vendor, provider, wanted):
+            _register(provider, ModelSeed(public_id=wanted, upstream_id=wanted), from_environment=True)
+            return
 
 
-def _may_serve(provider: Provider, model_id: str) -> bool:
-    """Whether a model that nobody listed can be at this provider. Servers of one's own often take more names than they
-    list; OpenAI's list is complete, and only its silence leaves the question open."""
-    if not _is_openai(provider.base_url):
+def _may_serve(vendor: Vendor, provider: Provider, model_id: str) -> bool:
+    """Whether a model that nobody listed can be at this provider. OpenAI-compatible servers of one's own often take
+    more names than they list; a vendor's own list is complete, and only its silence leaves the question open."""
+    if not vendor.models_variable:
+        return vendor.is_home(provider.base_url) and model_id in _ids(_discovered(provider))
+    if not vendor.is_home(provider.base_url):
         return True
-    listed = {seed.upstream_id for seed in _discovered(provider)}
-    return not listed or model_id in listed
+    another = shipped(model_id)
+    listed = _discovered(provider)
+    return model_id in _ids(listed) or (not listed and (another is None or another[0] is vendor))
 
 
-def _listed(value: str) -> tuple[ModelSeed, ...]:
-    """`OPENAI_API_MODELS`: ids with commas between them; `:vision` after an id says that the model sees pictures."""
-    names = [name.strip() for name in value.split(",")]
-    return tuple(
-        ModelSeed(public_id=upstream, upstream_id=upstream, vision=name.endswith(":vision"))
-        for name in names
-        if (upstream := name.removesuffix(":vision"))
-    )
+def _ids(seeds: Iterable[ModelSeed] | None) -> set[str]:
+    return {seed.upstream_id for seed in seeds or ()}
 
 
-def _discovered(provider: Provider) -> tuple[ModelSeed, ...]:
-    """What the provider lists; nothing when it does not answer now. Whether a model sees pictures no list tells."""
+def _discovered(provider: Provider) -> tuple[ModelSeed, ...] | None:
+    """What the provider lists; None when it does not answer now. What no list tells is not guessed."""
     try:
         driver = provider.driver(model="any")
         if not isinstance(driver, ListsModels):
-            return ()
+            return None
         models = driver.upstream_models(time.monotonic() + _LISTING_SECONDS)
     except ModelError as error:
         logger.warning("provider did not list its models", extra={"provider": provider.name, "code": error.code})
-        return ()
-    return tuple(
-        ModelSeed(public_id=model.id, upstream_id=model.id, context_length=model.context_length)
-        for model in models
-        if len(model.id) <= 200
+        return None
+    return tuple(_seed(model) for model in models if len(model.id) <= _LONGEST_ID)
+
+
+def _seed(model: UpstreamModel) -> ModelSeed:
+    return ModelSeed(
+        public_id=model.id,
+        upstream_id=model.id,
+        name=model.name[:_LONGEST_ID],
+        vision=bool(model.vision),
+        context_length=_storable(model.context_length, _LARGEST_SIZE),
+        max_output_tokens=_storable(model.max_output_tokens, _LARGEST_SIZE),
+        native_pdf=bool(model.native_pdf),
+        structured_output=bool(model.structured_output),
+        input_price=_storable(model.input_price, _HIGHEST_PRICE),
+        output_price=_storable(model.output_price, _HIGHEST_PRICE),
     )
+
+
+def _storable(value: Size | None, at_most: Size) -> Size | None:
+    """None for what no column takes."""
+    return value if value is not None and 0 < value <= at_most else None
 
 
 def _register(provider: Provider, seed: ModelSeed, *, from_environment: bool) -> None:
@@ -163,21 +196,18 @@ def _register(provider: Provider, seed: ModelSeed, *, from_environment: bool) ->
         public_id=seed.public_id,
         defaults={
             "provider": provider,
-            "upstream_id": seed.upstream_id,
-            "name": seed.name,
-            "vision": seed.vision,
-            "description": seed.description,
-            "context_length": seed.context_length,
-            "max_output_tokens": seed.max_output_tokens,
+            **seed.columns(),
+            "available": not seed.reason,
+            "reason": seed.reason,
             "from_environment": from_environment,
         },
     )
 
 
-def _note_who_is_listed(provider: Provider, public_ids: Iterable[str]) -> None:
+def _note_who_is_known(provider: Provider, public_ids: set[str]) -> None:
     ours = provider.models.filter(from_environment=True)
-    ours.exclude(public_id__in=public_ids).update(available=False, reason=_NOT_LISTED)
-    ours.filter(public_id__in=public_ids, reason=_NOT_LISTED).update(available=True, reason="")
+    ours.filter(available=True).exclude(public_id__in=public_ids).update(available=False, reason=NOT_LISTED)
+    ours.filter(public_id__in=public_ids, reason=NOT_LISTED).update(available=True, reason="")
 
 
 def _renew_secrets() -> None:
@@ -201,9 +231,6 @@ def _renew(provider: Provider, field: str) -> bool:
     return True
 
 
-def _free_name() -> str:
-    return "OpenAI (environment)" if Provider.objects.filter(name="OpenAI").exists() else "OpenAI"
-
-
-def _is_openai(url: str) -> bool:
-    return urlsplit(url).hostname == "api.openai.com"
+def _free_name(vendor: Vendor) -> str:
+    taken = Provider.objects.filter(name=vendor.name).exists()
+    return f"{vendor.name} (environment)" if taken else vendor.name

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.models import Provider, RegisteredModel
 
 BUILT_IN = "local"
+LOCAL_LLM = "local-llm"
 _NAMED_AT_MOST = 50
 
 
@@ -36,33 +37,52 @@ class ModelEntry:
     reason: str
 
 
-def catalogue() -> tuple[ModelEntry, ...]:
-    """The enabled models of the enabled providers, the oldest provider's first. One query."""
-    return tuple(_entry(model) for model in _offered())
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a model: a user, and the public ids that their key is limited to; without any, it is not."""
+
+    user_id: int
+    key_models: frozenset[str] = frozenset()
 
 
-def find(model_id: str) -> ModelEntry:
-    """The model that clients call so, available or not. Raises `ModelMisconfigured`, which says what there is."""
-    return _entry(offered(model_id))
+def catalogue(asker: Asker | None = None) -> tuple[ModelEntry, ...]:
+    """The enabled models of the enabled providers, the oldest provider's first. One query.
+
+    With an asker, those that they may use; without, all of them.
+    """
+    return tuple(_entry(model) for model in _offered(asker))
 
 
-def offered(model_id: str) -> RegisteredModel:
-    """The row of an enabled model, with its enabled provider. Raises `ModelMisconfigured`, which says what there is."""
+def find(model_id: str, asker: Asker | None = None) -> ModelEntry:
+    """The model that clients call so, available or not.
+
+    Raises `ModelMisconfigured`, which says what there is; a model that the asker may not use is as good as none.
+    """
+    return _entry(offered(model_id, asker))
+
+
+def offered(model_id: str, asker: Asker | None = None) -> RegisteredModel:
+    """The row of an enabled model, with its enabled provider. Raises as `find` does."""
     try:
-        return _offered().get(public_id=model_id)
+        return _offered(asker).get(public_id=model_id)
     except RegisteredModel.DoesNotExist:
-        names = tuple(_offered().values_list("public_id", flat=True))
+        names = tuple(_offered(asker).values_list("public_id", flat=True))
         raise ModelMisconfigured(f"There is no model {_quoted(model_id)}. {_choices(names)}", "unknown_model") from None
 
 
-def default_model(wanted: str, *, chosen: bool) -> ModelEntry:
+def may_use(model_id: str, asker: Asker) -> bool:
+    """Whether there is such a model for them."""
+    return _offered(asker).filter(public_id=model_id).exists()
+
+
+def default_model(wanted: str, *, chosen: bool, asker: Asker | None = None) -> ModelEntry:
     """The model for a request that names none.
 
     `wanted` is the parameter `admin_model`; `chosen` says whether an operator set it. Where nobody did, and no provider
-    but the built-in one is configured, the built-in model answers. A model that was chosen is never swapped for
-    another: raises `ModelMisconfigured` when it cannot serve.
+    beyond this host's own is configured, the built-in model answers. A model that was chosen is never swapped for
+    another: raises `ModelMisconfigured` when it cannot serve, or not this asker.
     """
-    entries = {entry.id: entry for entry in catalogue()}
+    entries = {entry.id: entry for entry in catalogue(asker)}
     found = entries.get(wanted if chosen or _providers_configured() else BUILT_IN)
     if found is None or not found.available:
         raise ModelMisconfigured(
@@ -85,13 +105,32 @@ def configure(model_id: str, settings: Mapping[str, float | None]) -> None:
         RegisteredModel.objects.filter(public_id=model_id).update(**settings, updated_at=Now())
 
 
-def _offered() -> QuerySet[RegisteredModel]:
-    return RegisteredModel.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
+def _offered(asker: Asker | None = None) -> QuerySet[RegisteredModel]:
+    offered_to_all = RegisteredModel.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
+    if asker is None:
+        return offered_to_all
+    found = offered_to_all.filter(_open_to_everybody() | _names(asker.user_id))
+    return found.filter(public_id__in=asker.key_models) if asker.key_models else found
+
+
+def _open_to_everybody() -> Q:
+    users, groups = RegisteredModel.allowed_users.through, RegisteredModel.allowed_groups.through
+    return ~Exists(users.objects.filter(registeredmodel=OuterRef("pk"))) & ~Exists(
+        groups.objects.filter(registeredmodel=OuterRef("pk"))
+    )
+
+
+def _names(user_id: int) -> Q:
+    """The user, or a group of theirs. Nobody is exempt, superusers neither: they may put themselves on the list."""
+    users, groups = RegisteredModel.allowed_users.through, RegisteredModel.allowed_groups.through
+    return Q(Exists(users.objects.filter(registeredmodel=OuterRef("pk"), user_id=user_id))) | Q(
+        Exists(groups.objects.filter(registeredmodel=OuterRef("pk"), group__user=user_id))
+    )
 
 
 def _providers_configured() -> bool:
-    """Whether anything but the built-in model's own provider is there to be asked."""
-    return Provider.objects.filter(enabled=True).exclude(models__public_id=BUILT_IN).exists()
+    """Whether anything beyond this host's own models is there to be asked."""
+    return Provider.objects.filter(enabled=True).exclude(models__public_id__in=(BUILT_IN, LOCAL_LLM)).exists()
 
 
 def _choices(names: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,7 +13,9 @@ from rest_framework.viewsets import ViewSet
 
 from modelsregistry import registry
 from modelsregistry.errors import ModelError
-from modelsregistry.registry import ModelEntry
+from modelsregistry.registry import Asker, ModelEntry
+from processing.access import model_access
+from processing.access.models import ApiKey
 from processing.api.permissions import PublicEndpoint
 from processing.runtime import configuration
 from processing.runtime.configuration import InForce
@@ -72,13 +75,14 @@ class ModelViewSet(ViewSet):
     @extend_schema(
         operation_id="models", summary="Which models there are", tags=["service"], responses=ModelsSerializer
     )
-    def list(self, _request: Request) -> Response:
-        in_force = configuration.current()
-        entries = registry.catalogue()
+    def list(self, request: Request) -> Response:
+        """All models; for a caller who is known, those that they may use."""
+        in_force, whose = configuration.current(), _asker(request)
+        entries = registry.catalogue(whose)
         return Response(
             {
                 "models": [described(entry, in_force.parameters) for entry in entries],
-                "default_model": _default(in_force),
+                "default_model": _default(in_force, whose),
                 "vision_models": [entry.id for entry in entries if entry.vision and entry.available],
                 "model_configs": {entry.id: _configured(entry, in_force.parameters) for entry in entries},
             }
@@ -119,10 +123,16 @@ def _capabilities(entry: ModelEntry) -> list[str]:
     return CAPABILITIES if entry.vision else CAPABILITIES[:1]
 
 
-def _default(in_force: InForce) -> str:
+def _asker(request: Request) -> Asker | None:
+    if not isinstance(request.user, User):
+        return None
+    return model_access.asker(request.user.pk, request.auth if isinstance(request.auth, ApiKey) else None)
+
+
+def _default(in_force: InForce, whose: Asker | None) -> str:
     """The model that answers by default; if none can, the name that the configuration wants, which `models` lacks."""
     wanted = in_force.parameters.admin_model
     try:
-        return registry.default_model(wanted, chosen=in_force.was_set("admin_model")).id
+        return registry.default_model(wanted, chosen=in_force.was_set("admin_model"), asker=whose).id
     except ModelError:
         return wanted

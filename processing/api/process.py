@@ -10,7 +10,8 @@ from rest_framework.response import Response
 
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
-from modelsregistry.registry import ModelEntry
+from modelsregistry.registry import Asker, ModelEntry
+from processing.access.model_access import asker
 from processing.access.models import ApiKey
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
@@ -53,7 +54,7 @@ class ProcessViewSet(FileViewSet):
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
-        model = _model(asked, in_force)
+        model = _model(asked, in_force, asker(caller(request).pk, key))
         options = _options(asked, model, in_force.parameters)
         document = self._document(request, asked, in_force.parameters)
         task, place = submit(
@@ -84,13 +85,13 @@ class ProcessViewSet(FileViewSet):
         return document
 
 
-def _model(asked: dict[str, Any], in_force: InForce) -> ModelEntry:
+def _model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry:
     """The model that was asked for by name, or else the default; never another one in its place."""
     parameters = in_force.parameters
     if asked.get("model"):
-        model = registry.find(asked["model"])
+        model = registry.find(asked["model"], whose)
     else:
-        model = registry.default_model(parameters.admin_model, chosen=in_force.was_set("admin_model"))
+        model = registry.default_model(parameters.admin_model, chosen=in_force.was_set("admin_model"), asker=whose)
     if not model.available:
         raise ModelMisconfigured(f"The model {model.id} is not available. {model.reason}".strip(), "model_unavailable")
     if asked.get("vision_mode") == "force_vision" and not (model.vision and parameters.enable_vision):

@@ -90,7 +90,7 @@ def test_a_default_model_that_is_known_is_not_made_again(here, wanted):
 
 @pytest.mark.parametrize(("wanted", "registered"), [("gpt-new", True), ("claude-3-haiku", False)])
 def test_a_default_model_of_another_vendor_is_not_laid_at_openais_door(here, upstream, monkeypatch, wanted, registered):
-    monkeypatch.setattr("modelsregistry.provisioning._is_openai", lambda _: True)
+    monkeypatch.setattr("modelsregistry.vendors.Vendor.is_home", lambda *_: True)
     upstream.script(respond(200, {"data": [{"id": "gpt-new"}, {"id": "gpt-4o"}]}))
 
     provision({**here, "API_V2_ADMIN_MODEL": wanted})
@@ -150,7 +150,7 @@ def test_a_new_key_and_address_are_taken_over(here):
     assert (provider.secret, provider.base_url) == ("sk-here", here["OPENAI_API_BASE_URL"].rstrip("/"))
     assert provider.options == {"token_cap_field": "max_tokens"}
     assert not registry.find("gpt-4o").available
-    assert "OPENAI_API_MODELS" in registry.find("gpt-4o").reason
+    assert registry.find("gpt-4o").reason == "Its provider does not list it."
     assert registry.find("llama-3").available
 
     provision({"OPENAI_API_KEY": "sk-old"})

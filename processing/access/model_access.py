@@ -1,0 +1,31 @@
+"""Which models a caller may use: those that are open to them, and of these what their key is limited to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modelsregistry import registry
+from modelsregistry.registry import Asker
+from processing.access.models import ApiKey
+
+
+def asker(user_id: int, key: ApiKey | int | None) -> Asker:
+    """The registry's view of a user who comes with this key, or its primary key, or none.
+
+    A key that is limited to models of which none is left, because they were deleted, is not limited any more: whoever
+    deletes a model looks to its keys.
+    """
+    key_id = key.pk if isinstance(key, ApiKey) else key
+    if key_id is None:
+        return Asker(user_id)
+    allowed = ApiKey.allowed_models.through.objects.filter(apikey_id=key_id)
+    return Asker(user_id, frozenset(allowed.values_list("registeredmodel__public_id", flat=True)))
+
+
+def permits(user_id: int, key_id: int | None) -> Callable[[str], bool]:
+    """For models that stand in for another: whether this caller may use the model with a public id."""
+
+    def may_use(public_id: str) -> bool:
+        return registry.may_use(public_id, asker(user_id, key_id))
+
+    return may_use
