@@ -29,6 +29,12 @@ class ProcessSerializer(serializers.Serializer[Any]):
     top_k = serializers.IntegerField(required=False, min_value=1, max_value=1000)
     chunk_size = serializers.IntegerField(required=False, min_value=1, max_value=1_000_000)
     chunk_overlap = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
+    skip_cache = serializers.BooleanField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="`true`: read and answer anew, whatever is stored; what comes of it takes its place.",
+    )
 
     def validate_temperature(self, value: float) -> float:
         """NaN passes every comparison; refuse it here."""

@@ -27,6 +27,7 @@ class RequestOptions(BaseModel):
     top_k: int | None = Field(None, ge=1, le=1000)
     chunk_size: int | None = Field(None, ge=1, le=1_000_000)
     chunk_overlap: int | None = Field(None, ge=0, le=1_000_000)
+    skip_cache: bool | None = None
     timeout: float = Field(300.0, gt=0)
 
     def kept(self) -> dict[str, Any]:

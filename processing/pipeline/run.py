@@ -18,11 +18,13 @@ from django.db import Error, connection
 from modelsregistry import generation, registry
 from modelsregistry.contract import GenerationResult
 from modelsregistry.registry import ModelEntry
+from processing.access import model_access
 from processing.documents import ocr
 from processing.documents.contract import ReadOptions
 from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed, ModelFailed
 from processing.pipeline import evidence, prompt, read
+from processing.pipeline.kept import Kept
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
@@ -49,17 +51,30 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     model = patiently(lambda: registry.find(task.model), deadline)
 
     slots = _recognition_slots(parameters, report.note)
-    document = read.read(task.document, _read_options(model, options, parameters), deadline, report.page, slots)
+    kept = Kept(claim, options, parameters, deadline, report.note)
+    read_options = _read_options(model, options, parameters)
+    reading = kept.reading(
+        task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
+    )
+    document = reading.value
     timings.lap("read")
     report.step(_READING_SHARE, f"asking {model.name}")
     request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline)
-    answer = patiently(lambda: generation.generate(request), deadline)  # It asks the database before it asks the model.
+    may_use = model_access.permits(task.owner_id, task.api_key_id)
+    answered = kept.answer(
+        request,
+        task.document,
+        # It asks the database before the model.
+        lambda: patiently(lambda: generation.generate(request, may_use=may_use), deadline),
+    )
+    answer = answered.value
     timings.lap("generate")
     if not answer.text.strip():
         raise ModelFailed("The model answered with nothing.", "empty_answer")
     citations = evidence.citations(answer, document.pages)
     timings.lap("check")
-    return _outcome(claim, options, document, answer, citations, timings)
+    cache = "model" if answered.was_kept else "reading" if reading.was_kept else ""
+    return _outcome(claim, options, document, answer, citations, timings, cache)
 
 
 def _read_options(model: ModelEntry, options: RequestOptions, parameters: Parameters) -> ReadOptions:
@@ -75,13 +90,14 @@ def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) 
     return RecognitionSlots(settings.DATA_DIR / "recognition" / host, count, announce)
 
 
-def _outcome(
+def _outcome(  # noqa: PLR0913 - what a task comes to
     claim: Claim,
     options: RequestOptions,
     document: ReadDocument,
     answer: GenerationResult,
     citations: list[dict[str, Any]],
     timings: _Stopwatch,
+    cache: str,
 ) -> Outcome:
     task = claim.task
     result = {
@@ -104,7 +120,7 @@ def _outcome(
             "extraction_method": _method(document.methods),
             "pages_processed": len(document.pages),
             "pages_by_method": document.methods,
-            "cache": None,
+            "cache": cache or None,
             "timings": timings.laps,
             "usage": {
                 "input_tokens": answer.usage.input_tokens,
@@ -125,6 +141,7 @@ def _outcome(
         output_tokens=answer.usage.output_tokens,
         cost=answer.cost,
         cost_estimated=answer.usage.estimated,
+        cache=cache,
         task_peak_mb=_peak_mb(document.peak_mb),
     )
 

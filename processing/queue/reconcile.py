@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
+from modelsregistry import probing
 from processing.documents import disposal
 from processing.documents.sweep import Sweep
 from processing.queue import host, retention
@@ -36,13 +38,15 @@ _FILES_LOOKED_AT = 2000  # in each round
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What one round did: tasks whose worker died and that were given back or ended, waiting tasks ended because their
-    document is gone, files without a row deleted, old tasks and old documents deleted."""
+    document is gone, files without a row deleted, old tasks and old documents deleted, stored readings and answers
+    deleted."""
 
     tasks_reaped: int
     tasks_without_document: int
     files_without_row: int
     tasks_deleted: int
     documents_deleted: int
+    cached_deleted: int
 
 
 class Reconciler:
@@ -88,11 +92,13 @@ class Reconciler:
             files_without_row=_or_nothing(lambda: self._sweep.go_on(_FILES_LOOKED_AT)),
             tasks_deleted=_or_nothing(lambda: retention.delete_old_tasks(parameters)),
             documents_deleted=_or_nothing(lambda: retention.erase_expired_documents(parameters)),
+            cached_deleted=_or_nothing(lambda: retention.delete_cached(parameters)),
         )
 
     def _run(self, reap: bool) -> None:  # noqa: FBT001 - a thread's target
         try:
             self.run(reap=reap)
+            probing.probe_due(settings.VARIABLES)  # After the duty, which others may do meanwhile.
         except Error:
             logger.warning("could not reconcile", exc_info=True)
         finally:

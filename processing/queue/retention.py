@@ -1,4 +1,4 @@
-"""How long tasks and documents are kept, and letting go of those whose time is over, a bounded number at a time."""
+"""How long tasks, documents and what was made of them are kept; a bounded number of those past it go at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 
 from processing.documents import store
 from processing.documents.models import StoredDocument
-from processing.runtime.parameters import Parameters
+from processing.pipeline import upkeep
+from processing.runtime.parameters import BYTES_PER_MB, Parameters
 from processing.tasks.models import FINAL, Task
 
 _TASKS_AT_ONCE = 500  # rows deleted in one statement
@@ -54,7 +55,14 @@ def erase_if_idle(document_id: uuid.UUID) -> bool:
         if document is None or document.tasks.exclude(status__in=FINAL).exists():
             return False
         store.erase(document)
+        upkeep.forget(document.owner_id, document.sha256)
     return True
+
+
+def delete_cached(parameters: Parameters) -> int:
+    """Delete stored readings and answers that are out of date, and the oldest where they take too much room. Returns
+    how many, at most some hundreds of each."""
+    return upkeep.delete_expired() + upkeep.shrink(parameters.cache_max_mb * BYTES_PER_MB)
 
 
 def _ago(span: timedelta) -> ExpressionWrapper[Any]:

@@ -22,6 +22,10 @@ VARIABLES: Mapping[str, str] = {
     "API_V2_MAX_CONCURRENT": "max_concurrent",
     "API_V2_TIMEOUT": "timeout",
     "API_V2_ADMIN_MODEL": "admin_model",
+    "ENABLE_MODEL_CACHE": "enable_model_cache",
+    "MODEL_CACHE_TTL": "model_cache_ttl",
+    "ENABLE_PROCESSING_CACHE": "enable_processing_cache",
+    "PROCESSING_CACHE_TTL": "processing_cache_ttl",
 }
 
 

@@ -64,6 +64,7 @@ Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Waiting = Annotated[int, Field(ge=1, le=10_000_000)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
+Lifetime = Annotated[int, Field(ge=1, le=31_536_000)]
 
 
 class Group(BaseModel):
@@ -164,6 +165,21 @@ class Parameters(Group):
     file_retention_days: Days = Field(
         default=30, description="Days that a document is kept after its last use, 0 to 36500; 0: for ever."
     )
+    enable_model_cache: bool = Field(
+        default=True, description="Answer from store what a model was asked in just the same way: true or false."
+    )
+    model_cache_ttl: Lifetime = Field(
+        default=3600, description="Seconds that an answer may be used again, 1 to 31536000."
+    )
+    enable_processing_cache: bool = Field(
+        default=True, description="Take from store what was read from the same file: true or false."
+    )
+    processing_cache_ttl: Lifetime = Field(
+        default=7200, description="Seconds that a reading may be used again, 1 to 31536000."
+    )
+    cache_max_mb: int = Field(
+        default=512, ge=1, le=1024 * 1024, description="MB that all stored answers and readings may take, 1 to 1048576."
+    )
     memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     model_configs: dict[ModelId, ModelSettings] = Field(
@@ -176,6 +192,16 @@ class Parameters(Group):
         if self.max_file_size_mb is None:
             return self.max_file_size
         return min(self.max_file_size, max(1, int(self.max_file_size_mb * BYTES_PER_MB)))
+
+    @property
+    def answers_lifetime(self) -> timedelta | None:
+        """How long an answer may be used again; None: never."""
+        return timedelta(seconds=self.model_cache_ttl) if self.enable_model_cache else None
+
+    @property
+    def readings_lifetime(self) -> timedelta | None:
+        """How long a reading may be used again; None: never."""
+        return timedelta(seconds=self.processing_cache_ttl) if self.enable_processing_cache else None
 
     @property
     def files_kept_for(self) -> timedelta | None:

@@ -75,6 +75,7 @@ class Outcome:
     task_peak_mb: float | None
     cost: Decimal | None = None  # US dollars
     cost_estimated: bool = False
+    cache: str = ""  # what of it was stored before: `model` or `reading`
 
 
 def submit(submission: Submission) -> Task:
@@ -172,6 +173,7 @@ def complete(claim: Claim, outcome: Outcome) -> bool:
         output_tokens=outcome.output_tokens,
         cost=outcome.cost,
         cost_estimated=outcome.cost_estimated,
+        cache=outcome.cache,
         task_peak_mb=outcome.task_peak_mb,
         error="",
         error_type="",

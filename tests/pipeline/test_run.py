@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def answered(task: Task, monkeypatch: pytest.MonkeyPatch, text: str) -> Task:
     """What becomes of the task when the model says this."""
 
-    def generate(*_: Any) -> GenerationResult:
+    def generate(*_: Any, **__: Any) -> GenerationResult:
         return GenerationResult(text, "local", Usage(1, 1))
 
     monkeypatch.setattr(generation, "generate", generate)

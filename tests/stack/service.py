@@ -106,13 +106,16 @@ def start(environment: dict[str, str], data_dir: Path, *arguments: str) -> subpr
 
 
 def environment_for(data_dir: Path, port: int, **variables: Any) -> dict[str, str]:
-    """An environment without what the developer's own may hold."""
+    """An environment without what the developer's own may hold. Without caches, too: a test that sends a document twice
+    means it."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     return {
         **kept,
         "API_V2_ENV_FILE": os.devnull,
         "API_V2_DATA_DIR": str(data_dir),
         "PORT": str(port),
+        "ENABLE_MODEL_CACHE": "false",
+        "ENABLE_PROCESSING_CACHE": "false",
         **{name: str(value) for name, value in variables.items()},
     }
 
