@@ -28,14 +28,14 @@ def note_listed(provider: Provider, listed: frozenset[str], variables: Mapping[s
     by_hand, admin_model = _named(provider, variables), variables.get("API_V2_ADMIN_MODEL", "")
     complete = lists_all(provider.kind, provider.base_url)
     for model in provider.models.all():
-        ours = model.from_environment
-        if ours and by_hand:
-            there = model.public_id in by_hand or model.public_id == admin_model
-        elif is_among(model.upstream_id, listed):
-            there = True
-        else:
-            there = not complete and (not ours or model.public_id == admin_model)
-        _set(model, "" if there else NOT_LISTED, listed=is_among(model.upstream_id, listed))
+        is_listed, vouched_for = is_among(model.upstream_id, listed), model.public_id == admin_model
+        if not model.from_environment:
+            there = is_listed or not complete
+        elif by_hand:
+            there = model.public_id in by_hand or vouched_for
+        else:  # An administrator may have given it another upstream id.
+            there = is_listed or (not complete and (vouched_for or is_among(model.public_id, listed)))
+        _set(model, "" if there else NOT_LISTED, listed=is_listed)
 
 
 def note_answering(provider: Provider) -> None:

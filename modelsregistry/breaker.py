@@ -15,7 +15,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from modelsregistry.errors import ModelError, ModelOverloaded
+from modelsregistry.errors import ModelError, ModelOverloaded, ModelTimeout
 from modelsregistry.models import Provider
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ THRESHOLD = 5
 _FIRST_PAUSE = 10.0  # seconds
 _LONGEST_PAUSE = 300.0
 _TRIAL = timedelta(seconds=60)  # how long others stay away while one request tries the provider
+
+_AT_LISTING = "listing its models: "  # how a failure begins that a probe noted
 
 # A provider that limits our rate is well; whoever waits as it asks is served.
 _NO_FAILURES = ("rate_limited", "provider_open", "provider_busy")
@@ -49,9 +51,25 @@ def note(provider: Provider, error: ModelError | None) -> None:
         if error is None:
             _succeeded(provider)
         elif error.retryable and error.code not in _NO_FAILURES:
-            _failed(provider, error)
+            _failed(provider, f"{error.code}: {error.detail}")
     except Error:
         logger.warning("provider's state could not be written", extra={"provider": provider.name}, exc_info=True)
+
+
+def note_probe(provider: Provider, error: ModelError | None) -> None:
+    """Count how it went to ask for the list of models. A list undoes what lists did: it does not say that the provider
+    answers questions again, where it failed at these."""
+    if error is not None and counts(error):
+        _failed(provider, f"{_AT_LISTING}{error.code}: {error.detail}")
+    elif error is None:
+        row = Provider.objects.filter(pk=provider.pk, last_failure__startswith=_AT_LISTING)
+        if row.update(consecutive_failures=0, open_until=None, last_failure=""):
+            logger.info("provider answers again", extra={"provider": provider.name})
+
+
+def counts(error: ModelError) -> bool:
+    """Whether a probe that failed so says that the provider is away: it has not much to do, and no answer is one."""
+    return isinstance(error, ModelTimeout) or (error.retryable and error.code not in _NO_FAILURES)
 
 
 def _may_try(provider: Provider) -> bool:
@@ -65,9 +83,9 @@ def _succeeded(provider: Provider) -> None:
         logger.info("provider answers again", extra={"provider": provider.name})
 
 
-def _failed(provider: Provider, error: ModelError) -> None:
+def _failed(provider: Provider, failure: str) -> None:
     row = Provider.objects.filter(pk=provider.pk)
-    row.update(consecutive_failures=F("consecutive_failures") + 1, last_failure=f"{error.code}: {error.detail}"[:300])
+    row.update(consecutive_failures=F("consecutive_failures") + 1, last_failure=failure[:300])
     failures = row.values_list("consecutive_failures", flat=True).first() or 0
     if failures >= THRESHOLD:
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - THRESHOLD, 10))

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
-from modelsregistry import secrets
+from modelsregistry import availability, secrets
 from modelsregistry.availability import NOT_LISTED
 from modelsregistry.contract import ListsModels, UpstreamModel
 from modelsregistry.errors import ModelError
@@ -126,7 +126,9 @@ def _provide_models(vendor: Vendor, provider: Provider, variables: Mapping[str, 
     with transaction.atomic():
         for seed in known:
             _register(provider, seed, from_environment=True)
-        if by_hand or at_home or listed:
+        if listed is not None:
+            availability.note_listed(provider, frozenset(_ids(listed)), variables)
+        elif by_hand or at_home:
             _note_who_is_known(provider, {seed.public_id for seed in known} | {wanted})
 
 
