@@ -42,6 +42,11 @@ class Arrival(io.RawIOBase):
         self._deadline = time.monotonic() + WHOLE_WITHIN
         threading.Thread(target=self._fetch, name="arrival", daemon=True).start()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the client has nothing more to send."""
+        return self._over or self._received == self._length
+
     def readable(self) -> bool:
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
 from django.conf import settings
@@ -45,6 +45,8 @@ class ConnectionGate:
         if places is None:
             return self._application(environ, start_response)
         if not places.acquire(blocking=False):
+            if _has_body(environ):
+                start_response = _closing(start_response)
             return _refuse(environ, start_response, 503, "Too many requests are under way. Come back soon.", "busy")
         try:
             return _Held(self._answer(environ, start_response), places.release)
@@ -62,6 +64,7 @@ class ConnectionGate:
         if not _has_body(environ):
             return self._application(environ, start_response)
         with _arriving(environ) as arriving:
+            start_response = _closing_early(start_response, cast(Arrival, arriving.raw))
             if not _is_streamed(environ):
                 return self._answer_small(environ, start_response, arriving)
             environ["wsgi.input"] = arriving
@@ -121,6 +124,25 @@ def _has_body(environ: WSGIEnvironment) -> bool:
 def _is_streamed(environ: WSGIEnvironment) -> bool:
     """Whether the application reads this body piece by piece; every other one is small and read beforehand."""
     return bool(environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data"))
+
+
+def _closing_early(start_response: StartResponse, arrival: Arrival) -> StartResponse:
+    """Say `Connection: close` on an answer that comes before the end of the body (RFC 9112, 9.6): the server closes the
+    connection then, and a client that was not told would send its next request into it."""
+
+    closing = _closing(start_response)
+
+    def start(*answer: Any) -> Callable[[bytes], object]:
+        return (start_response if arrival.is_whole else closing)(*answer)
+
+    return start
+
+
+def _closing(start_response: StartResponse) -> StartResponse:
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
+        return start_response(status, [*headers, ("Connection", "close")], *more)
+
+    return start
 
 
 def _arriving(environ: WSGIEnvironment) -> io.BufferedReader:

@@ -23,7 +23,8 @@ _LOOK = f"""SELECT
     ORDER BY priority DESC, seq LIMIT %s) due),
   EXISTS (SELECT 1 FROM {_TABLE} /* hint */ WHERE status = 'queued')"""  # noqa: S608
 _HINT = {"sqlite": "INDEXED BY task_waiting"}  # Without statistics it would rather take `task_by_status`.
-_NOW = {"sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}  # The form that Django stores times in.
+# As Django writes `Now()`: in SQLite in the form that it stores times in, in PostgreSQL also within a transaction.
+_NOW = {"sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')", "postgresql": "STATEMENT_TIMESTAMP()"}
 
 
 @dataclass(frozen=True, slots=True)

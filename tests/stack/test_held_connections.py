@@ -159,6 +159,21 @@ def test_a_file_that_is_too_large_is_refused_while_it_is_sent(
     assert tasks(client) == before
 
 
+def test_who_is_answered_early_is_told_that_the_connection_ends(
+    service: RunningService, key: str, client: httpx.Client
+) -> None:
+    with connect(service, key, b"Content-Length: 104857600") as connection:
+        connection.sendall(HEAD)
+        received = b""
+        while b"\r\n\r\n" not in received and (piece := connection.recv(65_536)):
+            received += piece
+    assert b"\r\nconnection: close\r\n" in received.lower()
+    whole = client.post(
+        "/api/v2/process", data={"prompt": "What?", "model": "local"}, files={"file": ("a.pdf", INVOICE)}
+    )
+    assert (whole.status_code, whole.headers.get("connection")) == (200, None)
+
+
 def _pour(connection: socket.socket, piece: bytes) -> None:
     """Send a hundred megabytes, or until the server has had enough."""
     try:
