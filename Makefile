@@ -33,7 +33,7 @@ bench: developer
 	@exec $(RUN) -m benchmarks
 
 lock: developer
-	for layer in base ocr postgres dev; do \
+	for layer in base ocr postgres local_llm dev; do \
 		$(RUN) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$layer.in -o requirements/$$layer.txt || exit 1; \
 	done
@@ -45,4 +45,4 @@ service: python
 	@$(PYTHON) requirements/install.py base ocr
 
 developer: python
-	@$(PYTHON) requirements/install.py base ocr postgres dev
+	@$(PYTHON) requirements/install.py base ocr postgres local_llm dev

@@ -8,7 +8,9 @@ from django.db import transaction
 
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.models import Provider, RegisteredModel
-from modelsregistry.registry import BUILT_IN
+from modelsregistry.registry import BUILT_IN, LOCAL_LLM
+
+_OWN = (BUILT_IN, LOCAL_LLM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _named(name: str) -> Provider:
 
 
 def _only_one() -> Provider:
-    others = list(Provider.objects.filter(enabled=True).exclude(models__public_id=BUILT_IN)[:2])
+    others = list(Provider.objects.filter(enabled=True).exclude(models__public_id__in=_OWN)[:2])
     if len(others) != 1:
         raise ModelMisconfigured(f"Name the model's provider in the field provider. {_choices()}", "provider_required")
     return others[0]
@@ -92,6 +94,6 @@ def _only_one() -> Provider:
 
 def _choices() -> str:
     names = list(
-        Provider.objects.filter(enabled=True).exclude(models__public_id=BUILT_IN).values_list("name", flat=True)
+        Provider.objects.filter(enabled=True).exclude(models__public_id__in=_OWN).values_list("name", flat=True)
     )
     return f"There are: {', '.join(names)}." if names else "No provider is configured yet."

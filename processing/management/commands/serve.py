@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -12,9 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from modelsregistry.local_llm import offer, shelf
 from processing.operations import first_run, greeting, listening
 from processing.operations.data_directory import DataDirectoryInUseError, held
 from processing.operations.serving import ProcessTree, Service
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -42,18 +46,29 @@ class Command(BaseCommand):
         raise SystemExit(code)
 
     def _serve(self, *, demo: bool) -> int:
-        tree = ProcessTree(
-            [
-                Service("web", (sys.executable, "-m", "apiv2project.web"), settings.BASE_DIR),
-                Service("workers", (sys.executable, "manage.py", "cluster"), settings.BASE_DIR),
-            ]
-        )
+        services = [
+            Service("web", (sys.executable, "-m", "apiv2project.web"), settings.BASE_DIR),
+            Service("workers", (sys.executable, "manage.py", "cluster"), settings.BASE_DIR),
+        ]
+        if self._has_local_llm():
+            services.append(
+                Service("local LLM", (sys.executable, "manage.py", "local_llm", "start"), settings.BASE_DIR)
+            )
+        tree = ProcessTree(services)
         tree.stop_on_signals()
         self._say("Starting …")
         threading.Thread(target=greeting.greet, args=(self._say,), kwargs={"demo": demo}, daemon=True).start()
         code = tree.run()
         self._say("Stopped.")
         return code
+
+    def _has_local_llm(self) -> bool:
+        reason = "API_V2_LOCAL_LLM is off." if settings.ENV.local_llm == "off" else shelf.missing()
+        if reason:
+            logger.info("local LLM is not started", extra={"reason": reason})
+            offer.withdraw(reason)
+            connections.close_all()
+        return not reason
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
