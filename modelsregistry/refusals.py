@@ -118,8 +118,12 @@ def _by_words(words: str) -> ModelError | None:
 
 def _by_status(complaint: Complaint, words: str) -> ModelError:
     status, headers = complaint.status, complaint.headers or {}
-    if status in (401, 403):
+    if status == 401:
         return _credential_refused()
+    if status == 403:  # A key may be good for answers and not for the list of models.
+        return ModelMisconfigured(
+            "The model's provider does not permit this with our credential.", "permission_refused"
+        )
     if status == 402:
         return ModelMisconfigured("The account at the model's provider has no credit left.", "quota_exhausted")
     if status in (404, 405):

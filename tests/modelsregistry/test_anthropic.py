@@ -131,7 +131,7 @@ def test_a_server_that_does_not_stream_is_understood(upstream, claude, ask):
         (400, "invalid_request_error", "Your credit balance is too low", *NO_CREDIT),
         (400, "invalid_request_error", "You have reached your specified API usage limits.", *NO_CREDIT),
         (402, "billing_error", "no", *NO_CREDIT),
-        (403, "permission_error", "no", ModelMisconfigured, "credential_refused"),
+        (403, "permission_error", "no", ModelMisconfigured, "permission_refused"),
         (404, "not_found_error", "model: no", ModelMisconfigured, "upstream_model_unknown"),
         (504, "timeout_error", "no", ModelOverloaded, "provider_error"),
         (529, "overloaded_error", "Overloaded", ModelOverloaded, "provider_overloaded"),

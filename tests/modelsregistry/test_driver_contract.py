@@ -221,7 +221,7 @@ def test_a_provider_that_cannot_now_is_worth_another_try_when_it_says(dialect: D
     [
         (400, ModelRejected, "request_rejected"),
         (401, ModelMisconfigured, "credential_refused"),
-        (403, ModelMisconfigured, "credential_refused"),
+        (403, ModelMisconfigured, "permission_refused"),
         (404, ModelMisconfigured, "upstream_model_unknown"),
         (413, ModelRejected, "request_too_large"),
     ],

@@ -130,7 +130,9 @@ def test_a_refused_credential_is_told_at_once(upstream, variables, provider):
     assert state() == (True, "")
 
 
-@pytest.mark.parametrize("reply", [respond(404, {}), respond(200, "<html>", "text/html"), respond(429, {})])
+@pytest.mark.parametrize(
+    "reply", [respond(404, {}), respond(403, {}), respond(200, "<html>", "text/html"), respond(429, {})]
+)
 def test_a_provider_that_does_not_list_is_there_all_the_same(upstream, variables, provider, reply):
     RegisteredModel.objects.filter(public_id="here").update(available=False, reason="Its provider does not answer.")
     upstream.script(reply)

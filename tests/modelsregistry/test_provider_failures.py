@@ -38,7 +38,7 @@ REFUSALS = [
     (400, error(code="content_policy_violation"), ModelRejected, "content_filtered"),
     (401, error(code="invalid_api_key"), ModelMisconfigured, "credential_refused"),
     (402, {"detail": "pay"}, ModelMisconfigured, "quota_exhausted"),
-    (403, "<html>", ModelMisconfigured, "credential_refused"),
+    (403, "<html>", ModelMisconfigured, "permission_refused"),
     (404, error(code="model_not_found"), ModelMisconfigured, "upstream_model_unknown"),
     (408, {}, ModelOverloaded, "provider_error"),
     (409, [], ModelOverloaded, "provider_error"),
