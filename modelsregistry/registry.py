@@ -28,6 +28,7 @@ class ModelEntry:
     provider_kind: str
     description: str
     vision: bool
+    native_pdf: bool
     context_length: int | None
     max_output_tokens: int | None
     temperature: float | None
@@ -152,6 +153,7 @@ def _entry(model: RegisteredModel) -> ModelEntry:
         provider_kind=model.provider.kind,
         description=model.description,
         vision=model.vision,
+        native_pdf=model.native_pdf,
         context_length=model.context_length,
         max_output_tokens=model.max_output_tokens,
         temperature=model.temperature,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from modelsregistry.contract import GenerationRequest, SourcePage
+from modelsregistry.contract import Attachment, GenerationRequest, SourcePage
 from processing.pipeline.options import RequestOptions
 from processing.runtime.parameters import Parameters
 
 
-def compose(
+def compose(  # noqa: PLR0913 - all that a request is made of
     model: str,
     question: str,
     pages: tuple[SourcePage, ...],
     options: RequestOptions,
     parameters: Parameters,
     deadline: float,
+    attachment: Attachment | None = None,
 ) -> GenerationRequest:
     """The request. The template's `{prompt}` is replaced as text: nothing else in it, or in the prompt, is a format."""
     return GenerationRequest(
@@ -24,4 +25,5 @@ def compose(
         deadline=deadline,
         temperature=options.temperature,
         max_tokens=options.max_tokens,
+        attachment=attachment,
     )

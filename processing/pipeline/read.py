@@ -43,7 +43,7 @@ def read(
     pictured = 0
     methods: dict[str, int] = {}
     with (
-        _opened(document) as file,
+        opened(document) as file,
         sandbox.reading(
             file, registry.named(document.format), options, deadline=deadline, recognition=recognition
         ) as reading,
@@ -64,7 +64,8 @@ def read(
     return ReadDocument(tuple(pages), methods, reading.peak_mb)
 
 
-def _opened(document: StoredDocument) -> BinaryIO:
+def opened(document: StoredDocument) -> BinaryIO:
+    """The document's bytes. Raises `DocumentFailed` (`document_gone`)."""
     try:
         return store.opened(document)
     except FileNotFoundError as error:

@@ -23,7 +23,7 @@ from processing.documents import ocr
 from processing.documents.contract import ReadOptions
 from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed, ModelFailed
-from processing.pipeline import evidence, prompt, read
+from processing.pipeline import evidence, prompt, read, whole
 from processing.pipeline.kept import Kept
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
@@ -52,14 +52,16 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
 
     slots = _recognition_slots(parameters, report.note)
     kept = Kept(claim, options, parameters, deadline, report.note)
-    read_options = _read_options(model, options, parameters)
+    goes_whole = whole.is_wanted(model, task.document, options, parameters)
+    read_options = _read_options(model, options, parameters, goes_whole=goes_whole)
     reading = kept.reading(
         task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
     )
     document = reading.value
     timings.lap("read")
     report.step(_READING_SHARE, f"asking {model.name}")
-    request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline)
+    attachment = whole.attachment(task.document) if goes_whole else None
+    request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline, attachment)
     may_use = model_access.permits(task.owner_id, task.api_key_id)
     answered = kept.answer(
         request,
@@ -77,10 +79,12 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     return _outcome(claim, options, document, answer, citations, timings, cache)
 
 
-def _read_options(model: ModelEntry, options: RequestOptions, parameters: Parameters) -> ReadOptions:
-    """Page images for a model that sees, recognised text for one that does not."""
+def _read_options(
+    model: ModelEntry, options: RequestOptions, parameters: Parameters, *, goes_whole: bool
+) -> ReadOptions:
+    """Page images for a model that sees, recognised text for one that does not; the text alone beside a whole PDF."""
     sees = model.vision and parameters.enable_vision and options.vision_mode != "force_text"
-    return ReadOptions(images=sees, ocr=not sees)
+    return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole)
 
 
 def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) -> RecognitionSlots:

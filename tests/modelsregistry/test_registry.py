@@ -60,6 +60,7 @@ def test_the_catalogue_is_one_query(model, django_assert_num_queries):
         "provider_kind": "openai_compatible",
         "description": "",
         "vision": False,
+        "native_pdf": False,
         "context_length": None,
         "max_output_tokens": None,
         "temperature": None,
