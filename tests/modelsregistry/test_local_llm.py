@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import psutil
 import pytest
 
 from modelsregistry import generation, registry
-from modelsregistry.contract import GenerationRequest, SourcePage
+from modelsregistry.contract import GenerationRequest, PageImage, SourcePage
 from modelsregistry.errors import ModelMisconfigured, ModelOverloaded, ModelRejected
 from modelsregistry.generation import Listener
 from modelsregistry.local_llm import offer
 from modelsregistry.local_llm.child import Child, NotServedError, Serving, threads_to_use
 from modelsregistry.local_llm.shelf import Installed
 from modelsregistry.models import Provider, RegisteredModel
+from tests import samples
 from tests.modelsregistry import tiny_model
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +95,20 @@ def test_a_picture_for_a_model_that_reads_text_alone(offered: RegisteredModel, a
     with pytest.raises(ModelRejected) as caught:
         generation.generate(ask(model="local-llm"))
     assert caught.value.code == "images_not_supported"
+
+
+def test_with_a_projector_every_picture_is_decoded(model: Installed, ask: Ask, tmp_path: Path) -> None:
+    seeing = replace(model, projector=tiny_model.write_projector(tmp_path / "eyes.gguf"))
+    with started(seeing) as (_, serving):
+        assert serving.vision
+        offer.offer(serving)
+        read = [
+            generation.generate(ask(model="local-llm", max_tokens=2, pages=two_pages(pictures))).usage.input_tokens
+            for pictures in (0, 1, 2)
+        ]
+    markers = 8  # what llama.cpp writes around a picture
+    for more in (read[1] - read[0], read[2] - read[1]):
+        assert tiny_model.TOKENS_OF_A_PICTURE <= more <= tiny_model.TOKENS_OF_A_PICTURE + markers
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer guessed"}])
@@ -216,6 +232,12 @@ def test_it_does_not_become_the_default_by_itself(offered: RegisteredModel) -> N
     RegisteredModel.objects.create(public_id="local", name="Local", provider=built_in, upstream_id="local")
     assert registry.default_model("gpt-4-vision", chosen=False).id == "local"
     assert registry.default_model("local-llm", chosen=True).id == "local-llm"
+
+
+def two_pages(pictures: int) -> tuple[SourcePage, ...]:
+    """Two pages of text, so many of which have a picture."""
+    image = PageImage(samples.picture(), "image/png")
+    return tuple(SourcePage(number, "A page.", image if number <= pictures else None) for number in (1, 2))
 
 
 class started:  # noqa: N801  (reads as a verb)
