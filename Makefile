@@ -45,4 +45,4 @@ service: python
 	@$(PYTHON) requirements/install.py base ocr
 
 developer: python
-	@$(PYTHON) requirements/install.py base ocr postgres local_llm dev
+	@$(PYTHON) requirements/install.py base ocr postgres local_llm dev test_model
