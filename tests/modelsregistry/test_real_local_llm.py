@@ -1,4 +1,4 @@
-"""A real small model through the whole real runtime: SmolLM2-135M-Instruct, which a package of the test layer carries."""
+"""A real small model through the whole runtime: SmolLM2-135M-Instruct, which a package of the test layer carries."""
 
 from __future__ import annotations
 
