@@ -42,6 +42,7 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _list(_("Worker hosts"), "dns", "processing.workerhost"),
+                _list(_("Stored results"), "cached", "processing.cachedresult"),
                 _list(_("Configuration history"), "history", "processing.configurationrevision"),
                 {"title": _("API documentation"), "icon": "api", "link": reverse("docs")},
             ],

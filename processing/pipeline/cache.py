@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db import Error, connection
+from django.db import Error, IntegrityError, connection
 from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -152,17 +152,19 @@ def _row(key: Key, terms: Terms) -> _Row | None:
 def _inserted(key: Key, terms: Terms, token: int) -> bool:
     """Whether the row is ours; of many who insert it at once, one wins."""
     until = _from_now(_time_left(terms))
-    row = CachedResult(
-        kind=key.kind,
-        owner_id=key.owner_id,
-        digest=key.digest,
-        document_sha256=key.document_sha256,
-        token=token,
-        computing_until=until,
-        expires_at=until,
-    )
-    CachedResult.objects.bulk_create([row], ignore_conflicts=True)
-    return _rows(key).filter(token=token).exists()
+    try:
+        CachedResult.objects.create(
+            kind=key.kind,
+            owner_id=key.owner_id,
+            digest=key.digest,
+            document_sha256=key.document_sha256,
+            token=token,
+            computing_until=until,
+            expires_at=until,
+        )
+    except IntegrityError:
+        return False
+    return True
 
 
 def _taken(row: _Row, terms: Terms, token: int) -> bool:

@@ -12,10 +12,12 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from modelsregistry.models import Provider, RegisteredModel
 from processing.access.models import ApiKey
 from processing.documents.models import StoredDocument
+from processing.pipeline.models import CachedResult
 from processing.queue.models import WorkerHost
 from processing.runtime.models import ConfigurationRevision
 from processing.tasks.models import Task
@@ -25,6 +27,7 @@ LISTS = [
     ("processing.storeddocument", "invoice.pdf"),
     ("processing.apikey", "laptop"),
     ("processing.workerhost", "worker-1"),
+    ("processing.cachedresult", "ada"),
     ("processing.configurationrevision", "timeout"),
     ("modelsregistry.provider", "Built-in server"),
     ("modelsregistry.registeredmodel", "local-model"),
@@ -41,7 +44,9 @@ def rows(
     model = RegisteredModel.objects.create(
         public_id="local-model", name="Local", provider=provider, upstream_id="local"
     )
+    cached = CachedResult.objects.create(owner=task.owner, kind="answer", content=b"...", expires_at=timezone.now())
     return {
+        "processing.cachedresult": cached,
         "processing.task": task,
         "processing.storeddocument": document,
         "processing.apikey": key,
