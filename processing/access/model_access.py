@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.db.models import Exists, OuterRef
+
 from modelsregistry import registry
 from modelsregistry.registry import Asker
 from processing.access.models import ApiKey
@@ -12,8 +14,8 @@ from processing.access.models import ApiKey
 def asker(user_id: int, key: ApiKey | int | None) -> Asker:
     """The registry's view of a user who comes with this key, or its primary key, or none.
 
-    A key that is limited to models of which none is left, because they were deleted, is not limited any more: whoever
-    deletes a model looks to its keys.
+    A key that is limited to models of which none is left, because they were deleted, is not limited any more; see
+    `limited_to_alone`.
     """
     key_id = key.pk if isinstance(key, ApiKey) else key
     if key_id is None:
@@ -29,3 +31,12 @@ def permits(user_id: int, key_id: int | None) -> Callable[[str], bool]:
         return registry.may_use(public_id, asker(user_id, key_id))
 
     return may_use
+
+
+def limited_to_alone(model_id: str) -> list[str]:
+    """The beginnings of the valid API keys that may use nothing but the model with this public id, ten at most."""
+    keys = ApiKey.objects.filter(allowed_models__public_id=model_id, revoked_at__isnull=True)
+    others = ApiKey.allowed_models.through.objects.filter(apikey_id=OuterRef("pk")).exclude(
+        registeredmodel__public_id=model_id
+    )
+    return list(keys.exclude(Exists(others)).values_list("prefix", flat=True)[:10])

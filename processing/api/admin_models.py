@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -14,99 +14,45 @@ from rest_framework.viewsets import ViewSet
 from modelsregistry import registration
 from modelsregistry.models import RegisteredModel
 from modelsregistry.registration import Registration
+from processing.access import model_access
 from processing.api.errors import ProblemSerializer
+from processing.api.model_fields import (
+    ModelChangeSerializer,
+    RegisteredModelSerializer,
+    RegistrationSerializer,
+    RegistrySerializer,
+)
 from processing.api.parsers import BoundedJSONParser
 from processing.api.permissions import Administrator
+from processing.errors import InvalidInput, NotFound
 
-MAX_TOKENS_OF_ANY_MODEL = 2_000_000_000
-# An id goes into URLs, logs and lists with commas: no blanks, no control characters.
-ID = r"^[^\s\x00-\x1f\x7f,\ud800-\udfff]+$"
-
-
-def _tokens(**more: Any) -> serializers.IntegerField:
-    return serializers.IntegerField(
-        required=False, allow_null=True, min_value=1, max_value=MAX_TOKENS_OF_ANY_MODEL, **more
-    )
-
-
-class RegistrationMetaSerializer(serializers.Serializer[dict[str, Any]]):
-    """What the model can do. What is left out stays as it is."""
-
-    vision = serializers.BooleanField(required=False, help_text="Whether it sees pictures of pages.")
-    max_tokens = _tokens(help_text="Tokens that it can write at most.")
-    context_length = _tokens(help_text="Tokens that it can read and write.")
-    description = serializers.CharField(required=False, allow_blank=True, max_length=4000)
-
-
-class RegistrationSerializer(serializers.Serializer[dict[str, Any]]):
-    """A model to be offered."""
-
-    id = serializers.RegexField(ID, max_length=200, help_text="What clients call it.")
-    name = serializers.CharField(required=False, max_length=200)
-    provider = serializers.CharField(
-        required=False, max_length=100, help_text="A provider's name; needed where there is not exactly one."
-    )
-    upstream_id = serializers.CharField(
-        required=False, max_length=200, help_text="What the provider calls it, where that is not the id."
-    )
-    enabled = serializers.BooleanField(required=False)
-    meta = RegistrationMetaSerializer(required=False)
-
-
-class RegisteredMetaSerializer(serializers.Serializer[dict[str, Any]]):
-    """What a registered model can do."""
-
-    vision = serializers.BooleanField()
-    max_tokens = serializers.IntegerField(allow_null=True, help_text="Tokens that it can write at most.")
-    context_length = serializers.IntegerField(allow_null=True)
-    description = serializers.CharField(allow_blank=True)
-
-
-class RegisteredModelSerializer(serializers.Serializer[dict[str, Any]]):
-    """A model as the registry keeps it; its settings are null where the service's own hold."""
-
-    id = serializers.CharField()
-    name = serializers.CharField()
-    provider = serializers.CharField()
-    provider_enabled = serializers.BooleanField()
-    upstream_id = serializers.CharField()
-    enabled = serializers.BooleanField()
-    available = serializers.BooleanField()
-    reason = serializers.CharField(allow_blank=True)
-    meta = RegisteredMetaSerializer()
-    temperature = serializers.FloatField(allow_null=True)
-    max_tokens = serializers.IntegerField(allow_null=True)
-    timeout = serializers.FloatField(allow_null=True, help_text="Seconds.")
-
-
-class RegistrySerializer(serializers.Serializer[dict[str, Any]]):
-    """Every model of the registry."""
-
-    models = RegisteredModelSerializer(many=True)
+_PROBLEMS = {"4XX": ProblemSerializer}
 
 
 @extend_schema_view(
     list=extend_schema(
         summary="Every model of the registry",
         tags=["administration"],
-        responses={200: RegistrySerializer, "4XX": ProblemSerializer},
+        responses={200: RegistrySerializer, **_PROBLEMS},
     ),
     create=extend_schema(
         summary="Register a model, or change one",
         description="201 if the model is new, 200 if it was there.",
         tags=["administration"],
         request=RegistrationSerializer,
-        responses={200: RegisteredModelSerializer, 201: RegisteredModelSerializer, "4XX": ProblemSerializer},
+        responses={200: RegisteredModelSerializer, 201: RegisteredModelSerializer, **_PROBLEMS},
     ),
 )
-class RegisteredModelViewSet(ViewSet):
-    """The registry."""
+class RegistryViewSet(ViewSet):
+    """The registry as a whole."""
 
     parser_classes = [BoundedJSONParser]
     permission_classes = [Administrator]
     permission_required = {
         "GET": "modelsregistry.view_registeredmodel",
         "POST": "modelsregistry.add_registeredmodel",
+        "PATCH": "modelsregistry.change_registeredmodel",
+        "DELETE": "modelsregistry.delete_registeredmodel",
     }
 
     def list(self, _request: Request) -> Response:
@@ -115,26 +61,84 @@ class RegisteredModelViewSet(ViewSet):
     def create(self, request: Request) -> Response:
         body = RegistrationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        wanted = _wanted(body.validated_data)
+        wanted = _wanted(body.validated_data["id"], body.validated_data)
         if registration.find(wanted.id) and not request.user.has_perm("modelsregistry.change_registeredmodel"):
             raise PermissionDenied
         model, is_new = registration.register(wanted)
         return Response(_described(model), status=201 if is_new else 200)
 
 
-def _wanted(given: dict[str, Any]) -> Registration:
-    meta = given.get("meta", {})
-    return Registration(
-        id=given["id"],
-        name=given.get("name"),
-        provider=given.get("provider"),
-        upstream_id=given.get("upstream_id"),
-        description=meta.get("description"),
-        vision=meta.get("vision"),
-        context_length=meta.get("context_length"),
-        max_output_tokens=meta.get("max_tokens"),
-        enabled=given.get("enabled"),
-    )
+@extend_schema_view(
+    retrieve=extend_schema(
+        summary="One model of the registry",
+        tags=["administration"],
+        responses={200: RegisteredModelSerializer, **_PROBLEMS},
+    ),
+    partial_update=extend_schema(
+        summary="Change a model",
+        description="What is left out stays as it is; null takes away what a model can be without.",
+        tags=["administration"],
+        request=ModelChangeSerializer,
+        responses={200: RegisteredModelSerializer, **_PROBLEMS},
+    ),
+    destroy=extend_schema(
+        summary="Delete a model",
+        description="A model that comes from the environment can only be switched off.",
+        tags=["administration"],
+        responses={204: None, **_PROBLEMS},
+    ),
+)
+class RegisteredModelViewSet(RegistryViewSet):
+    """The registry, and each of its models by its id, which may hold slashes."""
+
+    lookup_field = "id"
+    lookup_value_regex = ".+?"
+
+    def retrieve(self, _request: Request, id: str) -> Response:
+        model = registration.find(id)
+        if model is None:
+            raise _not_found()
+        return Response(_described(model))
+
+    def partial_update(self, request: Request, id: str) -> Response:
+        body = ModelChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        model = registration.change(_wanted(id, body.validated_data))
+        if model is None:
+            raise _not_found()
+        return Response(_described(model))
+
+    def destroy(self, _request: Request, id: str) -> Response:
+        keys = model_access.limited_to_alone(id)
+        if keys:
+            raise InvalidInput(
+                f"These API keys are limited to this model alone, and would be limited no more: {', '.join(keys)}. "
+                "Revoke them, or change what they may use.",
+                "model_limits_keys",
+            )
+        if not registration.remove(id):
+            raise _not_found()
+        return Response(status=204)
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such model.", "model_not_found")
+
+
+def _wanted(model_id: str, given: dict[str, Any]) -> Registration:
+    """What a request says, its parts `meta` and `prices` laid flat."""
+    meta, prices = given.get("meta", {}), given.get("prices", {})
+    flat = {
+        **{name: value for name, value in given.items() if name not in ("id", "meta", "prices")},
+        **{_META.get(name, name): value for name, value in meta.items()},
+        **{f"{name}_price": value for name, value in prices.items()},
+    }
+    lists = {name: tuple(value) for name, value in flat.items() if isinstance(value, list)}
+    return Registration(id=model_id, **{**flat, **lists})
+
+
+# What the contract calls otherwise than the registry.
+_META = {"max_tokens": "max_output_tokens"}
 
 
 def _described(model: RegisteredModel) -> dict[str, Any]:
@@ -149,6 +153,8 @@ def _described(model: RegisteredModel) -> dict[str, Any]:
         "reason": model.reason,
         "meta": {
             "vision": model.vision,
+            "native_pdf": model.native_pdf,
+            "structured_output": model.structured_output,
             "max_tokens": model.max_output_tokens,
             "context_length": model.context_length,
             "description": model.description,
@@ -156,4 +162,17 @@ def _described(model: RegisteredModel) -> dict[str, Any]:
         "temperature": model.temperature,
         "max_tokens": model.max_tokens,
         "timeout": model.timeout,
+        "refused_fields": model.refused_fields,
+        "prices": {
+            "input": _number(model.input_price),
+            "cached_input": _number(model.cached_input_price),
+            "output": _number(model.output_price),
+        },
+        "fallbacks": model.fallbacks,
+        "allowed_users": sorted(user.username for user in model.allowed_users.all()),
+        "allowed_groups": sorted(group.name for group in model.allowed_groups.all()),
     }
+
+
+def _number(price: Decimal | None) -> float | None:
+    return None if price is None else float(price)

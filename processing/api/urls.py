@@ -29,7 +29,7 @@ v2.register("config", config.ConfigViewSet, "config")
 
 site = Router()
 site.register("api/version", version.VersionViewSet, "version")
-site.register("api/v1/models", admin_models.RegisteredModelViewSet, "v1-models")
+site.register("api/v1/models", admin_models.RegistryViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
