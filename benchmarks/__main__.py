@@ -8,8 +8,10 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
-from benchmarks import claiming, depth, latency, memory, reading, starting, status_reads, throughput, waiting
+from benchmarks import answering, claiming, depth, latency, memory, reading, starting, status_reads, throughput, waiting
 from benchmarks.table import HEAD, Row
 
 MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
@@ -20,6 +22,7 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "depth": depth.rows,
     "status_reads": status_reads.rows,
     "reading": reading.rows,
+    "answering": answering.rows,
     "starting": starting.rows,
     "memory": memory.rows,
 }
@@ -29,7 +32,11 @@ def main() -> int:
     """1 if a measurement could not be made; a goal that is not met changes nothing: these are not tests."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"which: {', '.join(MEASUREMENTS)} (all by default)")
-    names = parser.parse_args().names or list(MEASUREMENTS)
+    parser.add_argument(
+        "--litellm", type=Path, metavar="VENV", help="a virtual environment with litellm[proxy], to compare with"
+    )
+    arguments = parser.parse_args()
+    names = arguments.names or list(MEASUREMENTS)
     unknown = set(names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no measurement is called {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
@@ -38,11 +45,13 @@ def main() -> int:
     load = os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before the start {load:.1f}\n")
     print(HEAD, flush=True)
+    own = {"answering": partial(answering.rows, arguments.litellm)}
+    measurements: dict[str, Callable[[], list[Row]]] = {**MEASUREMENTS, **own}
     failed = 0
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
         try:
-            for row in MEASUREMENTS[name]():
+            for row in measurements[name]():
                 print(row.as_markdown(), flush=True)
         except Exception as error:  # noqa: BLE001 - the other measurements are still worth having
             failed = 1

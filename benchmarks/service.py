@@ -59,7 +59,7 @@ def fresh_service(settings: str = "apiv2project.settings", **variables: str) -> 
 @contextlib.contextmanager
 def running(data: Path, settings: str = "apiv2project.settings", **variables: str) -> Iterator[Service]:
     """A healthy service on this data directory, with these variables. Raises `ServiceFailedError`."""
-    port = _free_port()
+    port = free_port()
     environment = {**_environment(data, port, settings), **variables}
     url = f"http://127.0.0.1:{port}"
     log = data / "bench.log"
@@ -106,7 +106,8 @@ def _environment(data: Path, port: int, settings: str) -> dict[str, str]:
     return {**kept, **own, **work, "DJANGO_SETTINGS_MODULE": settings}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on, for now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
