@@ -172,3 +172,12 @@ class ListsModels(Protocol):
     def upstream_models(self, deadline: float) -> tuple[UpstreamModel, ...]:
         """The provider's own list, by `time.monotonic()` `deadline`. Raises `ModelError`."""
         ...
+
+
+@runtime_checkable
+class ListsTags(Protocol):
+    """What a driver may also do: repeat its provider's list of models as Ollama gives it."""
+
+    def tags(self, deadline: float) -> tuple[Mapping[str, Any], ...]:
+        """The rows of `/api/tags`, by `time.monotonic()` `deadline`. Raises `ModelError`."""
+        ...

@@ -118,12 +118,8 @@ def _by_words(words: str) -> ModelError | None:
 
 def _by_status(complaint: Complaint, words: str) -> ModelError:
     status, headers = complaint.status, complaint.headers or {}
-    if status == 401:
-        return _credential_refused()
-    if status == 403:  # A key may be good for answers and not for the list of models.
-        return ModelMisconfigured(
-            "The model's provider does not permit this with our credential.", "permission_refused"
-        )
+    if status in (401, 403):
+        return _credential_refused() if status == 401 else _not_permitted()
     if status == 402:
         return ModelMisconfigured("The account at the model's provider has no credit left.", "quota_exhausted")
     if status in (404, 405):
@@ -162,6 +158,11 @@ def _overload(status: int, words: str, wait: float | None) -> ModelError:
 
 def _credential_refused() -> ModelError:
     return ModelMisconfigured("The model's provider did not accept our credential.", "credential_refused")
+
+
+def _not_permitted() -> ModelError:
+    """A credential may be good for answers and not for the list of models, say."""
+    return ModelMisconfigured("The model's provider does not permit this with our credential.", "permission_refused")
 
 
 def _unknown_upstream() -> ModelError:

@@ -25,6 +25,7 @@ from modelsregistry.refusals import Complaint, refusal
 from modelsregistry.reply import Reply, count_of, decoded, fields_of, rows_of, text_of
 
 _MAX_MODELS = 200
+_TAG_FIELDS = ("name", "model", "modified_at", "size", "digest", "details")
 _FINISH_REASONS = {"length": "length"}
 
 # For the size of the context, where too much costs memory and too little costs pages: text is rarely shorter than this
@@ -76,13 +77,17 @@ class Ollama:
 
         Raises `ModelError`.
         """
+        names = [text_of(row.get("model")) or text_of(row.get("name")) for row in self.tags(deadline)]
+        shown = ((name, self._shown(name, deadline)) for name in names[:_MAX_MODELS] if name)
+        return tuple(_listed(name, about) for name, about in shown if _answers(about))
+
+    def tags(self, deadline: float) -> tuple[Mapping[str, Any], ...]:
+        """The rows of `/api/tags`, with the fields that Ollama documents. Raises `ModelError`."""
         with answering(self._call("GET", "/api/tags", deadline)) as answer:
             listing = fields_of(answer.json())
         if not isinstance(listing.get("models"), list):
             raise broken_answer()
-        names = [text_of(row.get("model")) or text_of(row.get("name")) for row in rows_of(listing["models"])]
-        shown = ((name, self._shown(name, deadline)) for name in names[:_MAX_MODELS] if name)
-        return tuple(_listed(name, about) for name, about in shown if _answers(about))
+        return tuple({name: row[name] for name in _TAG_FIELDS if name in row} for row in rows_of(listing["models"]))
 
     def _shown(self, name: str, deadline: float) -> Mapping[str, Any]:
         """What is told of one model; nothing when it went meanwhile or its files are broken."""

@@ -7,7 +7,19 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
-from processing.api import admin_config, admin_models, config, health, models, process, status, tasks, upload, version
+from processing.api import (
+    admin_config,
+    admin_models,
+    config,
+    health,
+    models,
+    ollama_tags,
+    process,
+    status,
+    tasks,
+    upload,
+    version,
+)
 
 
 class Router(SimpleRouter):
@@ -31,6 +43,7 @@ site = Router()
 site.register("api/version", version.VersionViewSet, "version")
 site.register("api/v1/models", admin_models.RegistryViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
+site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
 
