@@ -19,7 +19,7 @@ from unfold.decorators import action
 from modelsregistry.errors import ModelError
 from modelsregistry.importing import import_models
 from modelsregistry.models import Provider, RegisteredModel
-from processing.admin import rendering
+from processing.admin import model_trial, rendering
 from processing.admin.base import Page
 from processing.admin.provider_form import ProviderForm
 
@@ -27,17 +27,22 @@ from processing.admin.provider_form import ProviderForm
 # with another one that secret would go to where the environment did not send it.
 FROM_ENVIRONMENT = ("kind", "base_url", "proxy")
 
+_ROW = ("origin", "created_at", "updated_at")
+
 
 @admin.register(Provider)
 class ProviderPage(Page):
     """An endpoint that serves models."""
 
     form = ProviderForm
-    list_display = ("name", "kind", "base_url", "state", "secret_state", "origin")
+    list_display = ("name", "kind", "base_url", "state", "health", "secret_state", "origin")
     list_filter = ("kind", "enabled")
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("name", "base_url")
-    readonly_fields = ("secret_state", "headers_state", "state", "origin", "created_at", "updated_at")
+    readonly_fields = (
+        *("secret_state", "headers_state", "state", "health", "open_until", "probed_at"),
+        *("origin", "created_at", "updated_at"),
+    )
     actions = ("import_chosen",)
     actions_submit_line = ("save_and_import",)
 
@@ -59,7 +64,7 @@ class ProviderPage(Page):
             ),
             (__("Behaviour"), {"fields": ("enabled", "timeout", "stall_timeout", "max_concurrency", "options")}),
             (__("Network"), {"fields": ("allow_private", "proxy", *headers)}),
-            *([(__("State"), {"fields": ("state", "origin", "created_at", "updated_at")})] if obj else []),
+            *([(__("State"), {"fields": ("state", "health", "open_until", "probed_at", *_ROW)})] if obj else []),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
@@ -122,6 +127,10 @@ class ProviderPage(Page):
             return rendering.badge(_("on"), "success")
         off = rendering.badge(_("off"), "warning")
         return off + " " + rendering.line(provider.disabled_reason, length=200) if provider.disabled_reason else off
+
+    @admin.display(description=__("health"))
+    def health(self, provider: Provider) -> SafeString:
+        return model_trial.health(provider)
 
     @admin.display(description=__("stored secret"))
     def secret_state(self, provider: Provider) -> SafeString:
@@ -209,6 +218,23 @@ class RegisteredModelPage(Page):
             {"fields": ("probe", "why_not", "origin", "created_at", "updated_at")},
         ),
     )
+
+    actions = ("test_chosen",)
+
+    def has_test_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """It costs money."""
+        return self.has_change_permission(request)
+
+    @admin.action(
+        description=__("Test the selected models on a page (costs what an answer costs)"), permissions=["test"]
+    )
+    def test_chosen(self, request: HttpRequest, models: QuerySet[RegisteredModel]) -> None:
+        chosen = list(models.select_related("provider")[: model_trial.AT_ONCE + 1])
+        if len(chosen) > model_trial.AT_ONCE:
+            self.message_user(request, _("At most %d models at once.") % model_trial.AT_ONCE, messages.ERROR)
+            return
+        for model in chosen:
+            model_trial.tell(request, model)
 
     @admin.display(description=__("available"), boolean=True, ordering="available")
     def probe(self, model: RegisteredModel) -> bool:
