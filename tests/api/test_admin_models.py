@@ -196,7 +196,12 @@ def test_a_change_leaves_the_rest_alone(admin: Tenant, whole: str) -> None:
     RegisteredModel.objects.filter(public_id=WHOLE["id"]).update(
         available=False, reason="Its provider does not answer."
     )
-    change = {"prices": {"cached_input": None}, "temperature": None, "allowed_users": [], "enabled": False}
+    change: dict[str, Any] = {
+        "prices": {"cached_input": None},
+        "temperature": None,
+        "allowed_users": [],
+        "enabled": False,
+    }
     response = admin.client.patch(whole, change, format="json")
     assert response.status_code == 200
     body = response.json()
