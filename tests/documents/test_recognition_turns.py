@@ -17,7 +17,7 @@ from processing.documents import registry
 from processing.documents.contract import ReadOptions
 from processing.documents.recognition_slots import RECOGNISING, WAITING, RecognitionSlots
 from processing.documents.sandbox import Reading, Sandbox
-from processing.errors import DeadlineExceeded, DocumentFailed
+from processing.errors import DeadlineExceeded, DocumentFailed, ServiceUnavailable
 from tests.documents import mocks
 from tests.documents.test_sandbox import soon, wait_for_end
 
@@ -73,7 +73,7 @@ def test_one_waits_until_the_other_has_ended(recognising: Begin) -> None:
 
 
 def test_a_reader_that_was_killed_gives_up_its_turn_at_once(recognising: Begin) -> None:
-    with pytest.raises(DocumentFailed), recognising() as first:
+    with pytest.raises(ServiceUnavailable, match="ended from outside"), recognising() as first:
         pid = int(next(first).text)
         next(first)
         os.kill(pid, signal.SIGKILL)
@@ -101,7 +101,7 @@ def test_a_reader_that_dies_while_it_waits_is_noticed(recognising: Begin) -> Non
         pids: list[int] = []
         with recognising(lambda _words: os.kill(pids[0], signal.SIGKILL)) as second:
             pids.append(int(next(second).text))
-            with pytest.raises(DocumentFailed):
+            with pytest.raises(ServiceUnavailable, match="ended from outside"):
                 next(second)
 
 

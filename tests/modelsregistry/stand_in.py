@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +36,9 @@ class Exchange(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         stand_in = self.server.stand_in
+        if self.command == "GET" and stand_in.models is not None:
+            respond(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in stand_in.models]})(self)
+            return
         stand_in.received.append(Received(self.command, self.path, headers, raw))
         reply = stand_in.replies.pop(0) if len(stand_in.replies) > 1 else stand_in.replies[0]
         try:
@@ -60,7 +63,11 @@ class Exchange(BaseHTTPRequestHandler):
 
 @dataclass
 class StandIn:
+    """`models` are listed to whoever looks, beside the script: for a service that looks in its own time. Without them
+    a listing is a call like any other."""
+
     url: str
+    models: Sequence[str] | None = None
     received: list[Received] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -84,9 +91,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running() -> Iterator[StandIn]:
+def running(*models: str) -> Iterator[StandIn]:
     server = _Server(("127.0.0.1", 0), Exchange)
-    stand_in = server.stand_in = StandIn(f"http://127.0.0.1:{server.server_port}/v1")
+    stand_in = server.stand_in = StandIn(f"http://127.0.0.1:{server.server_port}/v1", models or None)
     stand_in.script(answer("Forty-two."))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

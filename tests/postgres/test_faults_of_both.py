@@ -50,7 +50,7 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 

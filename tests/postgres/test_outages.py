@@ -28,7 +28,7 @@ DOWN = 12.0  # seconds that the database is away
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 

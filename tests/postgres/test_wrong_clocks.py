@@ -55,7 +55,7 @@ for _ in range({len(CLOCKS)}):
 
 @pytest.fixture
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 

@@ -39,7 +39,7 @@ def cancel_in_each_phase(data_dir: Path, times: int) -> float:
     """Print the time until the worker was free, phase by phase; returns the longest in seconds."""
     say("| Cancelled while | times | p50 ms | max ms |\n|---|---|---|---|")
     slowest = 0.0
-    with stand_in.running() as upstream:
+    with stand_in.running("reader", "viewer") as upstream:
         variables = {**cancels.ONE_WORKER, "OPENAI_API_BASE_URL": upstream.url, **database()}
         with running_service(data_dir, **variables) as service:
             # The rates of a key are not what is measured.

@@ -80,7 +80,7 @@ def besieged(data_dir: Path, **more: str) -> Iterator[Besieged]:
         for event in (stand_in.chunk("last.", finish_reason="stop"), "data: [DONE]\n\n"):
             exchange.wfile.write(event.encode())
 
-    with stand_in.running() as upstream:
+    with stand_in.running("reader", "viewer") as upstream:
         upstream.script(held_up, stand_in.answer("108.00 EUR"))
         variables = {
             **SETTINGS,

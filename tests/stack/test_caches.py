@@ -23,7 +23,7 @@ DOCUMENT = samples.pdf()  # Each one made holds the time.
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 

@@ -20,7 +20,7 @@ TIMES = 3
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 

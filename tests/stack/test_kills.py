@@ -58,7 +58,7 @@ class Parts:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 

@@ -67,7 +67,7 @@ class Memory:
 def test_memory(tmp_path: Path) -> None:
     """Past the threshold nothing is taken and nothing begun, not even by a new cluster; below it all goes on."""
     memory = Memory(tmp_path / "group")
-    with stand_in.running() as upstream:
+    with stand_in.running("reader", "viewer") as upstream:
         variables = {
             **memory.variables,
             "OPENAI_API_BASE_URL": upstream.url,

@@ -62,7 +62,7 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with stand_in.running() as running:
+    with stand_in.running("reader", "viewer") as running:
         yield running
 
 
