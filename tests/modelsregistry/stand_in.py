@@ -37,8 +37,8 @@ class Exchange(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         stand_in = self.server.stand_in
         if self.command == "GET" and stand_in.models is not None:
-            respond(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in stand_in.models]})(self)
-            return
+            listed = [{"id": name, "object": "model"} for name in stand_in.models]
+            return respond(200, {"object": "list", "data": listed})(self)
         stand_in.received.append(Received(self.command, self.path, headers, raw))
         reply = stand_in.replies.pop(0) if len(stand_in.replies) > 1 else stand_in.replies[0]
         try:

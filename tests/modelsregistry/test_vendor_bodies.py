@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import importlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from modelsregistry.messages import Conversation, compose
 from tests.modelsregistry.conftest import PIXEL
 from tests.modelsregistry.dialects import ANTHROPIC, GEMINI, OPENAI_COMPATIBLE, Dialect
 from tests.modelsregistry.stand_in import StandIn
+from tests.modelsregistry.third_parties import require
 
 PAGES = (SourcePage(1, "Total: 42 €.", PIXEL), SourcePage(2, "Thank you.", PageImage(b"\x89PNG another", "image/png")))
 PDF = Attachment(b"%PDF-1.7 and more", "application/pdf", "bill.pdf")
@@ -40,8 +42,13 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 
 
+def sdk(package: str) -> Any:
+    require(package)
+    return importlib.import_module(package)
+
+
 def with_openai(url: str, request: GenerationRequest, conversation: Conversation) -> None:
-    openai = pytest.importorskip("openai", reason="the SDK of OpenAI is not installed")
+    openai = sdk("openai")
 
     def part(given: str | PageImage | Attachment) -> Any:
         if isinstance(given, str):
@@ -65,7 +72,7 @@ def with_openai(url: str, request: GenerationRequest, conversation: Conversation
 
 
 def with_anthropic(url: str, request: GenerationRequest, conversation: Conversation) -> None:
-    anthropic = pytest.importorskip("anthropic", reason="the SDK of Anthropic is not installed")
+    anthropic = sdk("anthropic")
 
     def part(given: str | PageImage | Attachment) -> Any:
         if isinstance(given, str):
@@ -92,7 +99,7 @@ def with_anthropic(url: str, request: GenerationRequest, conversation: Conversat
 
 
 def with_gemini(url: str, request: GenerationRequest, conversation: Conversation) -> None:
-    genai = pytest.importorskip("google.genai", reason="the SDK of Gemini is not installed")
+    genai = sdk("google.genai")
     types = genai.types
 
     def part(given: str | PageImage | Attachment) -> Any:
