@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 PROVIDER = "Local LLM"
 _KIND = "openai_compatible"
 _PREFIX = "Not served: "
-_STALL = 600.0  # seconds: a long prompt takes minutes to be read by one core, in silence
+_AT_ONCE = 2  # one is answered; one waits at the server, so that its core does not
 _MAX_TOKENS = 1024  # a small model may go on until its context is full
 _TEMPERATURE = 0.1
 
@@ -37,8 +37,7 @@ def offer(serving: Serving) -> None:
                 "kind": _KIND,
                 "base_url": serving.base_url,
                 "allow_private": True,
-                "stall_timeout": _STALL,
-                "max_concurrency": 1,
+                "max_concurrency": _AT_ONCE,
             },
         )
         _require_ours(provider)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from modelsregistry import generation, registry
-from modelsregistry.contract import GenerationRequest, PageImage, SourcePage
+from modelsregistry.contract import GenerationRequest, ListsModels, PageImage, SourcePage
 from modelsregistry.errors import ModelMisconfigured, ModelOverloaded, ModelRejected
 from modelsregistry.generation import Listener
 from modelsregistry.local_llm import offer
@@ -151,11 +151,13 @@ def test_no_two_processes_have_the_same_secret(model: Installed, serving: Servin
         assert other.secret != serving.secret
 
 
-def test_it_sleeps_when_idle_and_wakes_to_answer(model: Installed, ask: Ask) -> None:
+def test_it_sleeps_although_it_is_looked_at_and_wakes_to_answer(model: Installed, ask: Ask) -> None:
     with started(model, idle=1) as (_, serving):
         offer.offer(serving)
         assert generation.generate(ask(model="local-llm", max_tokens=4)).text
-        until(lambda: is_asleep(serving))
+        driver = Provider.objects.get(name=offer.PROVIDER).driver("local-llm")
+        assert isinstance(driver, ListsModels)
+        until(lambda: bool(driver.upstream_models(time.monotonic() + PATIENCE)) and is_asleep(serving))
         assert generation.generate(ask(model="local-llm", max_tokens=4)).text
         assert not is_asleep(serving)
 

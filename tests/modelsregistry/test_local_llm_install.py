@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,8 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def models(tmp_path: Path, settings: object) -> Path:
-    settings.DATA_DIR = tmp_path  # type: ignore[attr-defined]
+def models(tmp_path: Path, settings: Any) -> Path:
+    settings.DATA_DIR = tmp_path
     return tmp_path / "models"
 
 
