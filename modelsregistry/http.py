@@ -10,8 +10,11 @@ import contextlib
 import json
 import logging
 import os
+import ssl
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -28,6 +31,8 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
 MAX_COMPLAINT_BYTES = 64 * 1024
 _CONNECT_TIMEOUT = 10.0
+_MAX_TAIL_BYTES = 4096  # after a dialect's end mark; nearly always none
+_TAIL_TIMEOUT = 0.05
 _HEADERS = {"User-Agent": "api-v2", "Accept-Encoding": "identity"}
 
 # Keyed by process: a forked child must neither use nor close its parent's connections. And by the way to the provider:
@@ -64,6 +69,8 @@ class Answer:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
+        # Held here, as an iterator that goes with its reader closes the connection.
+        self._chunks = _bounded_bytes(response, MAX_ANSWER_BYTES)
 
     @property
     def media_type(self) -> str:
@@ -73,7 +80,7 @@ class Answer:
     def lines(self) -> Iterator[str]:
         """The lines without their ends, as they arrive. Raises `ModelError`, also when one is too long."""
         rest = bytearray()
-        for chunk in _bounded_bytes(self._response, MAX_ANSWER_BYTES):
+        for chunk in self._chunks:
             scanned = len(rest)
             rest += chunk
             if b"\n" in chunk:
@@ -88,15 +95,27 @@ class Answer:
     def json(self) -> Any:
         """The whole body, decoded. Raises `ModelError` when it is not JSON."""
         try:
-            return json.loads(b"".join(_bounded_bytes(self._response, MAX_ANSWER_BYTES)))
+            return json.loads(b"".join(self._chunks))
         except (ValueError, RecursionError) as error:
             raise broken_answer() from error
+
+    def finish(self, by: float) -> None:
+        """Take in the end that may follow a dialect's end mark, so that the connection can serve the next call. Where
+        it is not there at once (`by` is a `time.monotonic()` value), the connection is given up and nothing is lost."""
+        if self._response.headers.get("connection", "").lower() == "close":
+            return
+        received = 0
+        with deadline.until(min(by, time.monotonic() + _TAIL_TIMEOUT)), contextlib.suppress(ModelError):
+            for chunk in self._chunks:
+                received += len(chunk)
+                if received > _MAX_TAIL_BYTES:
+                    return
 
 
 @contextlib.contextmanager
 def answering(call: Call) -> Iterator[Answer]:
-    """Send the call and hand over a successful answer. At the end of the block the connection is closed, or kept for
-    the next call when the answer was read to its end. Raises `ModelError`."""
+    """Send the call and hand over a successful answer. At the end of the block the connection is kept for the
+    next call when the answer ends there, and closed otherwise. Raises `ModelError`."""
     content = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
     headers = httpx.Headers({**_HEADERS, **({} if content is None else {"Content-Type": "application/json"})})
     headers.update(call.headers)
@@ -112,7 +131,9 @@ def answering(call: Call) -> Iterator[Answer]:
             if response.status_code != 200:
                 raise _refusal(response, call)
             _require_readable(response)
-            yield Answer(response)
+            answer = Answer(response)
+            yield answer
+            answer.finish(call.deadline)
 
 
 def client(proxy: str = "", *, allow_private: bool = True) -> httpx.Client:
@@ -147,16 +168,22 @@ def truncated_answer() -> ModelError:
 
 
 def _new_client(proxy: str, *, allow_private: bool) -> httpx.Client:
-    transport = httpx.HTTPTransport(trust_env=False)
+    transport = httpx.HTTPTransport(verify=_ssl_context(), trust_env=False)
     # httpx has no parameter for httpcore's network backend, which is where a total deadline and a rule for addresses
     # can be kept.
     transport._pool = _pool(proxy, allow_private=allow_private)
     return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
 
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """Read once, as it takes longer than many a call: all clients verify alike."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def _pool(proxy: str, *, allow_private: bool) -> httpcore.ConnectionPool:
     settings: dict[str, Any] = {
-        "ssl_context": httpx.create_ssl_context(trust_env=False),
+        "ssl_context": _ssl_context(),
         "max_connections": 100,
         "max_keepalive_connections": 20,
         "keepalive_expiry": 30.0,
