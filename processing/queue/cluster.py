@@ -24,7 +24,7 @@ import psutil
 from django.db import connections
 from django_q import cluster as django_q2
 
-from processing.queue.pipes import STOP, Flag, Nowhere, Number, Pipe
+from processing.queue.pipes import STOP, Again, Flag, Number, Pipe
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Sentinel(django_q2.Sentinel):  # type: ignore[misc]  # django-q2 has no ty
     def __init__(self, stop: Flag, workers: Number) -> None:
         super().__init__(stop, Flag(), uuid.uuid4(), start=False)
         self.task_queue = Pipe()
-        self.result_queue = Nowhere()
+        self.result_queue = Again(self.task_queue)
         self.event_out = Flag()
         self._workers = workers
         self._leaving = 0  # idle workers that were told to end and have not ended yet

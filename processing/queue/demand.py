@@ -41,8 +41,10 @@ def now() -> Demand:
     parameters = current().parameters
     limit = effective_max_concurrent(parameters)
     running, due, waiting = _looked(limit)
-    free = 0 if admission.memory_is_short(parameters) else max(0, limit - running)
-    return Demand(min(free, due), later=bool(waiting and not due))
+    wanted = min(due, max(0, limit - running))
+    if wanted and admission.memory_is_short(parameters):  # Asked last, as it costs as much as all the rest.
+        wanted = 0
+    return Demand(wanted, later=bool(waiting and not due))
 
 
 def seconds_until_due() -> float | None:

@@ -25,6 +25,7 @@ class Pipe:
     def __init__(self) -> None:
         self._out, self._in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._in.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL)
+        self._repeated: object = None
 
     def put(self, message: object) -> bool:
         """Send a message, or drop it when no reader had room for it within a second; returns whether it was sent."""
@@ -38,9 +39,17 @@ class Pipe:
         return True
 
     def get(self) -> Any:
-        """The next message; blocks until there is one."""
-        data = self._out.recv(65_536)
+        """The next message; blocks until there is one. What was to be repeated gives way to one that waits."""
+        repeated, self._repeated = self._repeated, None
+        try:
+            data = self._out.recv(65_536, 0 if repeated is None else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return repeated
         return pickle.loads(data) if data else STOP  # noqa: S301  (written by `put`, in this tree of processes)
+
+    def repeat(self, message: object) -> None:
+        """Have this process, and no other, get a message without its being sent."""
+        self._repeated = message
 
     def end(self) -> None:
         """Drop what is on its way and let every reader know that nothing follows."""
@@ -50,11 +59,17 @@ class Pipe:
                 pass
 
 
-class Nowhere:
-    """Stands in for the result queue: what became of a task is on its row."""
+class Again:
+    """Stands in for the result queue: what became of a task is on its row. What is told here is whether there was one,
+    and after one there may be a next."""
 
-    def put(self, result: object) -> None:
-        """Forget it."""
+    def __init__(self, deliveries: Pipe) -> None:
+        self._deliveries = deliveries
+
+    def put(self, delivery: dict[str, Any]) -> None:
+        """Have this process get the delivery once more if it found work, so that it need not be sent another."""
+        if delivery.get("success") and delivery.get("result") is True:
+            self._deliveries.repeat(delivery)
 
 
 class Flag:

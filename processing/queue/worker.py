@@ -25,12 +25,13 @@ from processing.tasks.lifecycle import Claim, Outcome
 logger = logging.getLogger(__name__)
 
 
-def work() -> None:
-    """Take the next task, if there is one, through to its end. One of the two doors where every error is caught."""
+def work() -> bool:
+    """Take the next task, if there is one, through to its end; whether there was. One of the two doors where every
+    error is caught."""
     in_force = current()
     claim = _claimed(in_force)
     if claim is None:
-        return
+        return False
     logger.info("task started", extra={"task": claim.id, "attempt": claim.task.attempts})
     try:
         outcome = _within_bounds(claim, in_force)
@@ -49,6 +50,7 @@ def work() -> None:
         _fail(claim, ProcessingError("The document could not be processed.", "internal_error"))
     if in_force.parameters.memory_management.cleanup_after_processing:
         heap.give_back()
+    return True
 
 
 def _claimed(in_force: InForce) -> Claim | None:

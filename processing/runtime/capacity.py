@@ -30,6 +30,8 @@ SAFE_STEPS = ((512, 30), (32, 6), (16, 3))
 RECOMMENDED_STEPS = ((256, 30), (128, 24), (64, 12), (32, 6), (16, 3))
 OPTIMAL_CAP = 30
 
+_SELDOM = 10.0  # seconds: limits hardly ever change, and the kernel takes its time to tell them
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryUsage:
@@ -41,7 +43,13 @@ class MemoryUsage:
 
 
 def usable_ram() -> int:
-    """Bytes that this process may use: the machine's memory or the limit of its control group, the smaller."""
+    """Bytes that this process may use: the machine's memory or the limit of its control group, the smaller; as it was
+    at most `_SELDOM` ago."""
+    return _looked_up(int(time.monotonic() / _SELDOM))
+
+
+@functools.lru_cache(maxsize=1)
+def _looked_up(_span: int) -> int:
     machine: int = psutil.virtual_memory().total
     limit = cgroup.tightest_memory_limit()
     return min(machine, limit.limit) if limit else machine

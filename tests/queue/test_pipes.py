@@ -85,3 +85,13 @@ def test_a_number_is_shared() -> None:
     with forked(change):
         assert done.wait(30)
     assert number.value == 5
+
+
+def test_what_is_repeated_gives_way_to_what_waits() -> None:
+    pipe = Pipe()
+    pipe.repeat("again")
+    assert pipe.get() == "again"
+    pipe.repeat("again")
+    pipe.put("next")
+    pipe.put("last")
+    assert (pipe.get(), pipe.get()) == ("next", "last")

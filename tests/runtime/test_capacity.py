@@ -17,6 +17,7 @@ GIB = 1024**3
 def measured_anew() -> None:
     """A measurement is kept for a second; here every test has a machine of its own."""
     capacity._measured.cache_clear()
+    capacity._looked_up.cache_clear()
 
 
 def test_it_works(settings: Settings) -> None:
