@@ -116,7 +116,13 @@ def effective_max_concurrent_ocr(parameters: Parameters, threads: int) -> int:
 
 
 def usable_cores() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processors that this process may keep busy: those that it may run on, or as many whole ones as the quota of its
+    control group allows, the fewer; as it was at most `_SELDOM` ago."""
+    return _counted(int(time.monotonic() / _SELDOM))
+
+
+@functools.lru_cache(maxsize=1)
+def _counted(_span: int) -> int:
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup.tightest_cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, int(quota)))

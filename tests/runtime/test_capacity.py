@@ -18,6 +18,7 @@ def measured_anew() -> None:
     """A measurement is kept for a second; here every test has a machine of its own."""
     capacity._measured.cache_clear()
     capacity._looked_up.cache_clear()
+    capacity._counted.cache_clear()
 
 
 def test_it_works(settings: Settings) -> None:
@@ -136,3 +137,30 @@ def test_a_limit_above_the_machine_is_none(monkeypatch: pytest.MonkeyPatch) -> N
     usage = capacity.memory_usage()
     assert usage.total_mb * 1024**2 == pytest.approx(capacity.usable_ram(), rel=0.01)
     assert 0 <= usage.used_percent <= 100
+
+
+@pytest.mark.parametrize(
+    ("proc", "files", "processors"),
+    [
+        ("0::/api\n", {"api": {"cpu.max": "max 100000\n"}, ".": {"cpu.max": "250000 100000\n"}}, 2.5),
+        ("0::/api\n", {"api": {"cpu.max": "50000 100000\n"}, ".": {"cpu.max": "250000 100000\n"}}, 0.5),
+        ("1:cpu,cpuacct:/\n", {"cpu": {"cpu.cfs_quota_us": "300000\n", "cpu.cfs_period_us": "100000\n"}}, 3),
+        ("1:cpu:/\n", {"cpu": {"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n"}}, None),
+        ("0::/api\n", {"api": {"cpu.max": "nonsense\n"}}, None),
+        ("0::/api\n", {}, None),
+    ],
+)
+def test_the_tightest_quota_on_the_way_up_holds(
+    proc: str, files: dict[str, dict[str, str]], processors: float | None, tmp_path: Path
+) -> None:
+    (tmp_path / "cgroup").write_text(proc)
+    for name, texts in files.items():
+        group(tmp_path / "fs" / name, texts)
+    assert cgroup.tightest_cpu_quota(tmp_path / "cgroup", tmp_path / "fs") == processors
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(0.5, 1), (1.9, 1), (3.0, 3), (64.0, 4), (None, 4)])
+def test_a_quota_of_the_group_sizes_the_work(monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1, 2, 3})
+    monkeypatch.setattr(cgroup, "tightest_cpu_quota", lambda: quota)
+    assert capacity.usable_cores() == cores
