@@ -149,14 +149,12 @@ def test_of_a_cancel_and_a_completion_exactly_one_wins(
 
     upstream.script(soon)
     watcher = Watcher(service.data_dir, database_url)
-    thread = watcher.start()
-    submitted = [caller.submit("invoice.txt", b"The total is 7.00 EUR.", model="reader") for _ in range(CANCELS)]
-    with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda each: cancelled(service, key, asked, each), submitted)
-        replies = dict(zip(submitted, found, strict=True))
-    ended = {each: caller.ended(each) for each in submitted}
-    watcher.stop()
-    thread.join()
+    with watcher.watching():
+        submitted = [caller.submit("invoice.txt", b"The total is 7.00 EUR.", model="reader") for _ in range(CANCELS)]
+        with ThreadPoolExecutor(4) as pool:
+            found = pool.map(lambda each: cancelled(service, key, asked, each), submitted)
+            replies = dict(zip(submitted, found, strict=True))
+        ended = {each: caller.ended(each) for each in submitted}
     assert watcher.changed == []
     for task, reply in replies.items():
         assert reply.status_code in (200, 400), reply.text

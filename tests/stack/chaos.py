@@ -126,24 +126,22 @@ class _Run:
 
     def run(self) -> Report:
         started = time.monotonic()
-        threads = [self._watcher.start(), self._submitter.start()]
         try:
-            for number, kind in enumerate(self._plan.kills, 1):
-                self._wait_until_ended(self._plan.tasks * number // (len(self._plan.kills) + 1))
-                self._kill(kind)
-            self._submitter_done()
-            self._wait_until_ended(None)
+            with self._watcher.watching(), self._submitter.submitting():
+                self._kill_and_wait()
         except BaseException:
             sys.stderr.write(self._service.log()[-8000:])
             raise
-        finally:
-            self._submitter.stop()
-            self._watcher.stop()
-            for thread in threads:
-                thread.join()
         audit = self._audit()
         self._rows.close()
         return Report(audit, self._kills, self._watcher, self._submitter, time.monotonic() - started)
+
+    def _kill_and_wait(self) -> None:
+        for number, kind in enumerate(self._plan.kills, 1):
+            self._wait_until_ended(self._plan.tasks * number // (len(self._plan.kills) + 1))
+            self._kill(kind)
+        self._submitter_done()
+        self._wait_until_ended(None)
 
     def _has_room(self) -> bool:
         return len(self._submitter.accepted) - len(self._watcher.ended) < self._plan.waiting

@@ -7,7 +7,8 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -79,13 +80,16 @@ class Submitter:
     done: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def start(self) -> threading.Thread:
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """Submit while the block runs; what is not submitted at its end is left."""
         thread = threading.Thread(target=self._run, name="submitter")
         thread.start()
-        return thread
-
-    def stop(self) -> None:
-        self._stop.set()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
 
     def _run(self) -> None:
         try:

@@ -6,6 +6,8 @@ import re
 import sqlite3
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,13 +114,16 @@ class Watcher:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def start(self) -> threading.Thread:
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch while the block runs, and once more at its end."""
         thread = threading.Thread(target=self._run, name="watcher")
         thread.start()
-        return thread
-
-    def stop(self) -> None:
-        self._stop.set()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
 
     def killed(self, kind: str, at: float, tasks: list[Row]) -> None:
         """Say that the workers of these tasks, as they stood then, were killed at that time (Unix seconds)."""

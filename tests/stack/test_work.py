@@ -24,11 +24,13 @@ PATIENCE = 60.0  # seconds until a test gives up on a task
 
 
 class Caller:
-    """A client of the API with one key: the given one, or a new one."""
+    """A client of the API with one key: the given one, or a new one. Where nobody listens it tries again for some
+    seconds: a web server of which two processes were killed within a few seconds is started anew."""
 
     def __init__(self, service: RunningService, *, admin: bool = False, key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {key or (service.admin_key if admin else service.key)}"}
-        self.http = httpx.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False)
+        way = httpx.HTTPTransport(retries=6, trust_env=False)
+        self.http = httpx.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False, transport=way)
 
     def submit(self, name: str, data: bytes, **fields: str) -> str:
         given = {"prompt": "What is the total amount?", **fields}
