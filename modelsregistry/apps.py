@@ -10,5 +10,5 @@ class ModelsRegistryConfig(AppConfig):
     verbose_name = "Models"
 
     def ready(self) -> None:
-        """Registers the system check of the drivers."""
-        from modelsregistry import checks  # noqa: F401 -- importing it registers it
+        """Registers the system check of the drivers, and what happens when somebody is named as a user of a model."""
+        from modelsregistry import checks, limits  # noqa: F401 -- importing them registers them

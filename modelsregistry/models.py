@@ -169,11 +169,19 @@ class RegisteredModel(models.Model):
     fallbacks = models.JSONField(
         default=list, blank=True, help_text=_("Public ids of the models to ask, in this order, when it fails.")
     )
+    is_limited = models.BooleanField(
+        _("limited"),
+        default=False,
+        help_text=_(
+            "Only the users and groups named here may use it, and nobody where none is left. Naming one sets "
+            "it; take it away to let everybody in."
+        ),
+    )
     allowed_users = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         blank=True,
         related_name="+",
-        help_text=_("Who may use it, beside the groups; where both are empty, everybody."),
+        help_text=_("Who may use it, beside the groups."),
     )
     allowed_groups = models.ManyToManyField("auth.Group", blank=True, related_name="+")
     enabled = models.BooleanField(default=True)

@@ -170,6 +170,9 @@ def _change(model: RegisteredModel, wanted: Registration) -> None:
         model.allowed_users.set(_users(wanted.allowed_users))
     if wanted.allowed_groups is not UNSET:
         model.allowed_groups.set(_groups(wanted.allowed_groups))
+    if (wanted.allowed_users, wanted.allowed_groups) != (UNSET, UNSET):
+        model.is_limited = model.allowed_users.exists() or model.allowed_groups.exists()
+        model.save(update_fields=["is_limited"])
 
 
 def _require_fallbacks(model_id: str, wanted: tuple[str, ...]) -> None:

@@ -110,15 +110,8 @@ def _offered(asker: Asker | None = None) -> QuerySet[RegisteredModel]:
     offered_to_all = RegisteredModel.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
     if asker is None:
         return offered_to_all
-    found = offered_to_all.filter(_open_to_everybody() | _names(asker.user_id))
+    found = offered_to_all.filter(Q(is_limited=False) | _names(asker.user_id))
     return found.filter(public_id__in=asker.key_models) if asker.key_models else found
-
-
-def _open_to_everybody() -> Q:
-    users, groups = RegisteredModel.allowed_users.through, RegisteredModel.allowed_groups.through
-    return ~Exists(users.objects.filter(registeredmodel=OuterRef("pk"))) & ~Exists(
-        groups.objects.filter(registeredmodel=OuterRef("pk"))
-    )
 
 
 def _names(user_id: int) -> Q:

@@ -150,6 +150,13 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
         model = RegisteredModel
         fields = "__all__"  # noqa: DJ007  # the page's fieldsets choose
 
+    def clean(self) -> dict[str, Any]:
+        """Whoever names somebody means them alone."""
+        given = super().clean() or self.cleaned_data
+        if given.get("allowed_users") or given.get("allowed_groups"):
+            given["is_limited"] = True
+        return given
+
     def clean_fallbacks(self) -> list[str]:
         """Raises `ValidationError` unless they are public ids of other models."""
         wanted = self.cleaned_data["fallbacks"] or []
@@ -212,7 +219,7 @@ class RegisteredModelPage(Page):
             },
         ),
         (__("When it fails"), {"fields": ("fallbacks",)}),
-        (__("Who may use it"), {"fields": ("allowed_users", "allowed_groups")}),
+        (__("Who may use it"), {"fields": ("is_limited", "allowed_users", "allowed_groups")}),
         (
             __("What the service found out"),
             {"fields": ("probe", "why_not", "origin", "created_at", "updated_at")},

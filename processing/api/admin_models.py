@@ -169,6 +169,7 @@ def _described(model: RegisteredModel) -> dict[str, Any]:
             "output": _number(model.output_price),
         },
         "fallbacks": model.fallbacks,
+        "limited": model.is_limited,
         "allowed_users": sorted(user.username for user in model.allowed_users.all()),
         "allowed_groups": sorted(group.name for group in model.allowed_groups.all()),
     }

@@ -133,6 +133,9 @@ class RegisteredModelSerializer(serializers.Serializer[dict[str, Any]]):
     refused_fields = serializers.ListField(child=serializers.CharField())
     prices = RegisteredPricesSerializer()
     fallbacks = serializers.ListField(child=serializers.CharField())
+    limited = serializers.BooleanField(
+        help_text="Only those named may use it: nobody, where all who were named have been deleted."
+    )
     allowed_users = serializers.ListField(child=serializers.CharField(), help_text="Names.")
     allowed_groups = serializers.ListField(child=serializers.CharField(), help_text="Names.")
 

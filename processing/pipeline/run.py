@@ -48,7 +48,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     _forget_peak()
     timings = _Stopwatch()
     report = _Reporter(claim)
-    model = patiently(lambda: registry.find(task.model), deadline)
+    model = patiently(lambda: registry.find(task.model, model_access.asker(task.owner_id, task.api_key_id)), deadline)
 
     slots = _recognition_slots(parameters, report.note)
     kept = Kept(claim, options, parameters, deadline, report.note)

@@ -180,7 +180,7 @@ def release(claim: Claim, *, delay: float = 0.0) -> bool:
         progress=0.0,
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
-        available_at=_from_now(timedelta(seconds=delay)),
+        available_at=_from_now(timedelta(seconds=delay)) if delay else Now(),
     )
     _log("task released" if released else "late release dropped", claim, delay=delay)
     return released == 1

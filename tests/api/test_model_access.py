@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
+from modelsregistry import registration
 from modelsregistry.models import Provider, RegisteredModel
 from modelsregistry.provisioning import provision
 from processing.access import model_access
@@ -87,6 +88,19 @@ def test_superusers_are_not_exempt(mallory: Tenant, alice: Tenant, dear: Registe
 
     assert submit(mallory).status_code == 422
     assert seen_by(mallory.client) == {"local"}
+
+
+def test_a_model_whose_users_were_all_deleted_is_nobodys(alice: Tenant, mallory: Tenant, dear: RegisteredModel) -> None:
+    group = Group.objects.create(name="lawyers")
+    dear.allowed_groups.add(group)
+    alice.user.groups.add(group)
+    group.delete()
+
+    for who in (alice, mallory):
+        assert submit(who).status_code == 422
+
+    registration.change(registration.Registration(id="dear", allowed_groups=()))
+    assert submit(mallory).status_code == 200
 
 
 def test_a_key_may_be_limited_further(alice: Tenant, dear: RegisteredModel) -> None:
