@@ -12,6 +12,7 @@ from modelsregistry.contract import GenerationResult, Usage
 from modelsregistry.errors import ModelError, ModelOverloaded, ModelRejected
 from modelsregistry.http import broken_answer
 from modelsregistry.messages import Conversation
+from modelsregistry.thoughts import Thoughts
 
 _CHARACTERS_PER_TOKEN = 4
 
@@ -30,9 +31,13 @@ class Reply:
     refused: bool = False
     model: str = ""
     usage: Usage | None = None
+    _thoughts: Thoughts = field(default_factory=Thoughts)
 
     def say(self, piece: str) -> None:
         """Take in a piece of the answer's text, and pass it on."""
+        self._pass_on(self._thoughts.without(piece))
+
+    def _pass_on(self, piece: str) -> None:
         if piece:
             self.pieces.append(piece)
             self.on_text(piece)
@@ -42,6 +47,7 @@ class Reply:
     ) -> GenerationResult:
         """What was answered in the end, by `asked` unless somebody else said so. Raises `ModelError` when that is
         nothing."""
+        self._pass_on(self._thoughts.rest())
         text = "".join(self.pieces)
         reason = "refusal" if self.refused else self.finish_reason or "stop"
         if not text.strip():
