@@ -22,6 +22,7 @@ from processing.api.uploads import FileViewSet
 from processing.documents import store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ServiceUnavailable
+from processing.pipeline import sight
 from processing.pipeline.options import RequestOptions
 from processing.queue import admission
 from processing.queue.submit import Place, submit
@@ -56,6 +57,8 @@ class ProcessViewSet(FileViewSet):
         asked = fields.validated_data
         model = _model(asked, in_force, asker(caller(request).pk, key))
         options = _options(asked, model, in_force.parameters)
+        name = asked["file"].name if asked.get("file") is not None else ""
+        sight.require_legible(name, model, options.vision_mode, in_force.parameters)
         document = self._document(request, asked, in_force.parameters)
         task, place = submit(
             Submission(

@@ -69,13 +69,18 @@ def recognise(image: Image.Image) -> str:
     return "\n".join(rows([_line(box, text) for box, text in zip(result.boxes, result.txts, strict=True)]))
 
 
+def is_installed() -> bool:
+    """Whether this environment has the optional layer."""
+    return importlib.util.find_spec("rapidocr") is not None
+
+
 @functools.cache
 def _engine() -> Any:
     """One session for this process; None where the optional layer is not installed.
 
     Made on first use, because a session does not survive a fork.
     """
-    if importlib.util.find_spec("rapidocr") is None:
+    if not is_installed():
         logger.warning("text recognition is not installed", extra={"action": "ocr_missing"})
         return None
     _wait_for_turn()

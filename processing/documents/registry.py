@@ -52,6 +52,12 @@ def enabled(supported: Collection[str]) -> list[Format]:
     return [each for each in all_formats().values() if names & {each.name, *each.extensions}]
 
 
+def is_picture(filename: str) -> bool:
+    """Whether a file of this name can only be a picture."""
+    last = _extensions(filename)[-1:]
+    return any(each.media_type.startswith("image/") for each in all_formats().values() if {*last} & {*each.extensions})
+
+
 def identify(filename: str, head: bytes, *, supported: Collection[str], blocked: Collection[str]) -> Format:
     """The format of a file by its name and its first `HEAD` bytes; without an extension, by content alone.
 

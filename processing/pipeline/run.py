@@ -23,7 +23,7 @@ from processing.documents import ocr
 from processing.documents.contract import ReadOptions
 from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed, ModelFailed
-from processing.pipeline import evidence, prompt, read, whole
+from processing.pipeline import evidence, prompt, read, sight, whole
 from processing.pipeline.kept import Kept
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
@@ -58,6 +58,8 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
         task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
     )
     document = reading.value
+    if not goes_whole:
+        sight.require_read(document, model)
     timings.lap("read")
     report.step(_READING_SHARE, f"asking {model.name}")
     attachment = whole.attachment(task.document) if goes_whole else None
@@ -83,7 +85,7 @@ def _read_options(
     model: ModelEntry, options: RequestOptions, parameters: Parameters, *, goes_whole: bool
 ) -> ReadOptions:
     """Page images for a model that sees, recognised text for one that does not; the text alone beside a whole PDF."""
-    sees = model.vision and parameters.enable_vision and options.vision_mode != "force_text"
+    sees = sight.sees(model, options.vision_mode, parameters)
     return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole)
 
 

@@ -163,6 +163,17 @@ def test_bad_fields_are_named(alice: Tenant, fields: dict[str, Any], status: int
 
 
 @pytest.mark.usefixtures("nothing_is_kept")
+def test_a_picture_for_a_model_that_reads_text_alone_needs_recognition(
+    alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processing.documents.ocr.is_installed", lambda: False)
+    fields = {"file": upload("bill.png", samples.picture()), "prompt": PROMPT, "model": "local"}
+    response = alice.client.post(URL, fields, format="multipart")
+    body = assert_problem(response, 422, "recognition_unavailable")
+    assert "the model local could read" in body["detail"]
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
 @pytest.mark.parametrize(
     ("name", "data", "status", "code"),
     [
