@@ -4,6 +4,7 @@
 PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
 	$$found -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$found && break; done)
 RUN = .venv/bin/python
+STAND_INS = requirements/stand_ins
 
 .PHONY: help run test lint bench lock python service developer
 
@@ -44,5 +45,12 @@ python:
 service: python
 	@$(PYTHON) requirements/install.py base ocr
 
-developer: python
+developer: python $(STAND_INS)/node_modules
 	@$(PYTHON) requirements/install.py base ocr postgres local_llm dev test_model
+
+$(STAND_INS)/node_modules: $(STAND_INS)/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix $(STAND_INS) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
+	else \
+		echo "npm is missing: the tests of Ollama's dialect against aimock are skipped."; \
+	fi

@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from benchmarks import servers
 from benchmarks.completions import TEXT
 from benchmarks.service import ROOT, bare_environment, free_port, manage
 from benchmarks.table import Row, percentile
@@ -47,7 +47,11 @@ def rows(litellm: Path | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory, _stand_in() as upstream:
         environment = bare_environment(Path(directory))
         manage("migrate", "-v0", environment=environment)
-        with _proxy(litellm, upstream, Path(directory)) if litellm else contextlib.nullcontext("") as proxy:
+        with (
+            servers.litellm(litellm, upstream, _KEY, Path(directory))
+            if litellm
+            else contextlib.nullcontext("") as proxy
+        ):
             code = f"from benchmarks.answering import measure; measure({upstream!r}, {proxy!r}, {_KEY!r})"
             seconds = json.loads(manage("shell", "--no-imports", "-v0", "-c", code, environment=environment))
     bare = seconds.pop("bare")
@@ -139,53 +143,5 @@ def _stand_in() -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--no-log", "benchmarks.completions:app"]
-    with _serving(command, f"http://127.0.0.1:{port}/", ROOT, {**os.environ}):
+    with servers.serving(command, f"http://127.0.0.1:{port}/", ROOT, {**os.environ}):
         yield f"http://127.0.0.1:{port}/v1"
-
-
-@contextlib.contextmanager
-def _proxy(venv: Path, upstream: str, directory: Path) -> Iterator[str]:
-    """LiteLLM's proxy as its documentation starts it, without a database and without a look at the network."""
-    port = free_port()
-    model = {"model": "openai/trivial", "api_base": upstream, "api_key": "sk-bench"}
-    config = directory / "litellm.json"  # JSON is YAML
-    config.write_text(json.dumps({"model_list": [{"model_name": "trivial", "litellm_params": model}]}))
-    command = [str(venv.absolute() / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "DJANGO_"))},
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "LITELLM_MASTER_KEY": _KEY,
-    }
-    url = f"http://127.0.0.1:{port}"
-    with _serving([*command, "--port", str(port)], f"{url}/health/liveliness", directory, environment):
-        yield f"{url}/v1"
-
-
-@contextlib.contextmanager
-def _serving(command: list[str], probe: str, directory: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """A server that answers at the address `probe`, until the block ends. Raises `RuntimeError`."""
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
-            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            end = time.monotonic() + _PATIENCE
-            while not _answers(probe):
-                if time.monotonic() > end or server.poll() is not None:
-                    log.seek(0)
-                    raise RuntimeError(f"{command[0]} does not serve.\n{log.read().decode(errors='replace')[-2000:]}")
-                time.sleep(0.1)
-            yield
-        finally:
-            server.terminate()
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(url, trust_env=False, timeout=5).is_success
-    return False
