@@ -13,6 +13,7 @@ from modelsregistry import breaker, prices, size, slots
 from modelsregistry.contract import GenerationRequest, GenerationResult, ignore_text
 from modelsregistry.errors import ModelError, ModelMisconfigured, ModelRejected
 from modelsregistry.models import RegisteredModel
+from modelsregistry.plausible import plausible
 from modelsregistry.registry import offered
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def _tried(model: RegisteredModel, request: GenerationRequest, listener: Listene
     started = time.monotonic()
     with slots.of(provider, request.deadline):
         try:
-            result = driver.generate(request, listener.on_text)
+            result = plausible(driver.generate(request, listener.on_text), request)
         except ModelError as error:
             breaker.note(provider, error)
             raise

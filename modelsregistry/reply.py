@@ -15,6 +15,7 @@ from modelsregistry.messages import Conversation
 from modelsregistry.thoughts import Thoughts
 
 _CHARACTERS_PER_TOKEN = 4
+_MOST = 100_000_000  # tokens: no model reads as many, and what is kept of a task has no room for what anybody may claim
 
 
 @dataclass(slots=True)
@@ -87,8 +88,8 @@ def rows_of(value: Any) -> list[Mapping[str, Any]]:
 
 
 def count_of(value: Any) -> int | None:
-    """The value if it counts something, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """The value if it counts something that there can be so many of, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None
 
 
 def _nothing(reason: str) -> ModelError:

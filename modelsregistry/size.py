@@ -22,10 +22,11 @@ def estimate(request: GenerationRequest) -> int:
     """Tokens that the request takes at least."""
     texts = (request.system, request.instruction or request.question)
     if request.attachment is not None:
-        return _tokens(*texts)
+        return tokens(*texts)
     images = sum(page.image is not None for page in request.pages)
-    return _tokens(*texts, *(page.text for page in request.pages)) + images * _TOKENS_PER_IMAGE
+    return tokens(*texts, *(page.text for page in request.pages)) + images * _TOKENS_PER_IMAGE
 
 
-def _tokens(*texts: str) -> int:
+def tokens(*texts: str) -> int:
+    """Tokens that the texts take at least."""
     return sum(len(text.encode("utf-8", "replace")) for text in texts) // _BYTES_PER_TOKEN

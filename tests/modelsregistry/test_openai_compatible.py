@@ -105,6 +105,14 @@ def test_tokens_are_estimated_where_the_server_does_not_count(upstream, driver, 
     assert usage.input_tokens > usage.output_tokens > 0
 
 
+@pytest.mark.parametrize("claimed", [10**30, -1, 2.5, "7", True, None, [7]])
+def test_tokens_that_nobody_can_have_counted_are_estimated_too(upstream, driver, ask, claimed):
+    usage = {"prompt_tokens": claimed, "completion_tokens": 7}
+    upstream.script(stream(chunk("Forty-two.", finish_reason="stop"), chunk(usage=usage), "data: [DONE]\n\n"))
+
+    assert driver().generate(ask()).usage.estimated
+
+
 def test_a_server_that_does_not_stream_is_understood(upstream, driver, ask):
     message = {"role": "assistant", "content": "Forty-two."}
     upstream.script(respond(200, {"model": "x", "choices": [{"message": message, "finish_reason": "stop"}]}))
