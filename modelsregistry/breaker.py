@@ -27,8 +27,8 @@ _TRIAL = timedelta(seconds=60)  # how long others stay away while one request tr
 
 _AT_LISTING = "listing its models: "  # how a failure begins that a probe noted
 
-# A provider that limits our rate is well; whoever waits as it asks is served. So is one whose model says nothing: a prompt
-# can ask for that, and nobody is to close a provider to all others by a prompt.
+# A provider that limits our rate is well; whoever waits as it asks is served. So is one whose model says nothing: a
+# prompt can ask for that, and nobody is to close a provider to all others by a prompt.
 _NO_FAILURES = ("rate_limited", "provider_open", "provider_busy", "answer_empty")
 
 
