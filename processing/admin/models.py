@@ -257,4 +257,7 @@ class RegisteredModelPage(Page):
 
 
 def _origin(row: Provider | RegisteredModel) -> str:
-    return _("environment") if row.from_environment else _("administrator")
+    if row.from_environment:
+        return _("environment")
+    kind = row.kind if isinstance(row, Provider) else row.provider.kind
+    return _("built in") if kind == "local" else _("administrator")
