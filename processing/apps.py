@@ -12,7 +12,9 @@ class ProcessingConfig(AppConfig):
     verbose_name = "Document processing"
 
     def ready(self) -> None:
-        """Stop every command, server and worker whose environment is malformed, with a line that names the variable."""
+        """Stop every command, server and worker whose environment is malformed, with a line that names the variable.
+        Registers the checks, and what happens to keys when models are deleted."""
+        from processing.access import limits  # noqa: F401 -- importing it registers it
         from processing.documents import (
             checks,  # noqa: F401 -- importing it registers it
             registry,

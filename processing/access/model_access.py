@@ -14,8 +14,7 @@ from processing.access.models import ApiKey
 def asker(user_id: int, key: ApiKey | int | None) -> Asker:
     """The registry's view of a user who comes with this key, or its primary key, or none.
 
-    A key that is limited to models of which none is left, because they were deleted, is not limited any more; see
-    `limited_to_alone`.
+    A key whose models were all deleted is revoked with the last of them; see `limits`.
     """
     key_id = key.pk if isinstance(key, ApiKey) else key
     if key_id is None:

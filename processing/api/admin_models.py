@@ -112,7 +112,7 @@ class RegisteredModelViewSet(RegistryViewSet):
         keys = model_access.limited_to_alone(id)
         if keys:
             raise InvalidInput(
-                f"These API keys are limited to this model alone, and would be limited no more: {', '.join(keys)}. "
+                f"These API keys are limited to this model alone, and would be revoked with it: {', '.join(keys)}. "
                 "Revoke them, or change what they may use.",
                 "model_limits_keys",
             )
