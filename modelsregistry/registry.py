@@ -46,6 +46,9 @@ class Asker:
     key_models: frozenset[str] = frozenset()
 
 
+ANYBODY = Asker(0)  # whose primary key no user has
+
+
 def catalogue(asker: Asker | None = None) -> tuple[ModelEntry, ...]:
     """The enabled models of the enabled providers, the oldest provider's first. One query.
 

@@ -76,7 +76,7 @@ class ModelViewSet(ViewSet):
         operation_id="models", summary="Which models there are", tags=["service"], responses=ModelsSerializer
     )
     def list(self, request: Request) -> Response:
-        """All models; for a caller who is known, those that they may use."""
+        """The models that the caller may use; without a key, those that are open to everybody."""
         in_force, whose = configuration.current(), _asker(request)
         entries = registry.catalogue(whose)
         return Response(
@@ -123,13 +123,13 @@ def _capabilities(entry: ModelEntry) -> list[str]:
     return CAPABILITIES if entry.vision else CAPABILITIES[:1]
 
 
-def _asker(request: Request) -> Asker | None:
+def _asker(request: Request) -> Asker:
     if not isinstance(request.user, User):
-        return None
+        return registry.ANYBODY
     return model_access.asker(request.user.pk, request.auth if isinstance(request.auth, ApiKey) else None)
 
 
-def _default(in_force: InForce, whose: Asker | None) -> str:
+def _default(in_force: InForce, whose: Asker) -> str:
     """The model that answers by default; if none can, the name that the configuration wants, which `models` lacks."""
     wanted = in_force.parameters.admin_model
     try:

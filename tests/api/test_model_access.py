@@ -69,6 +69,12 @@ def test_the_list_of_models_follows_the_caller(alice: Tenant, mallory: Tenant, d
     assert alice.client.get(URL).json()["vision_models"] == ["dear"]
 
 
+def test_without_a_key_a_limited_model_is_not_shown(alice: Tenant, dear: RegisteredModel) -> None:
+    assert seen_by(APIClient()) == {"local", "dear"}
+    dear.allowed_users.add(alice.user)
+    assert seen_by(APIClient()) == {"local"}
+
+
 def test_a_group_lets_its_members_in(alice: Tenant, mallory: Tenant, dear: RegisteredModel) -> None:
     group = Group.objects.create(name="lawyers")
     dear.allowed_groups.add(group)
