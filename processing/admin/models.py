@@ -228,6 +228,11 @@ class RegisteredModelPage(Page):
 
     actions = ("test_chosen",)
 
+    def get_fieldsets(self, request: HttpRequest, obj: RegisteredModel | None = None) -> list[Any]:
+        """Of one that is about to be made, nothing was found out."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        return fieldsets if obj else fieldsets[:-1]
+
     def has_test_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """It costs money."""
         return self.has_change_permission(request)

@@ -184,3 +184,10 @@ def test_a_setting_out_of_range_is_refused(as_root: Client, model: RegisteredMod
 
     model.refresh_from_db()
     assert model.name == "Office model"
+
+
+def test_a_model_that_is_about_to_be_made_shows_nothing_that_was_found_out(as_root: Client) -> None:
+    page = as_root.get(MODELS + "add/").content.decode()
+    assert "Upstream id" in page
+    assert "DatabaseDefault" not in page
+    assert "What the service found out" not in page

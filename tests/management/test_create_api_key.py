@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from processing.access import keys
 from processing.access.models import ApiKey
@@ -59,3 +60,10 @@ def test_without_such_an_active_user_no_key_is_made(arguments: list[str], capsys
         call_command("create_api_key", *arguments)
     assert capsys.readouterr().out == ""
     assert not ApiKey.objects.exists()
+
+
+def test_a_database_without_tables_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for one whose service keeps its data elsewhere than the command looks."""
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    with pytest.raises(CommandError, match="API_V2_DATA_DIR"):
+        call_command("create_api_key")

@@ -6,8 +6,15 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from processing.access import keys
+from processing.access.models import ApiKey
+
+_NO_TABLES = (
+    "The database has no tables yet. Start the service once; if it runs with variables of its own, "
+    "such as API_V2_DATA_DIR, give this command the same."
+)
 
 
 class Command(BaseCommand):
@@ -19,6 +26,8 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="", help="what the key is for")
 
     def handle(self, **options: Any) -> None:
+        if ApiKey._meta.db_table not in connection.introspection.table_names():
+            raise CommandError(_NO_TABLES)
         user = _user(options["user"])
         if options["admin"] and not user.is_staff:
             self.stderr.write(f"{user.username} has no administrator's permissions, so neither has this key.")
