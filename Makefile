@@ -34,7 +34,7 @@ bench: developer
 	@exec $(RUN) -m benchmarks
 
 lock: developer
-	for layer in base ocr postgres local_llm dev; do \
+	for layer in base ocr postgres redis local_llm dev; do \
 		$(RUN) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$layer.in -o requirements/$$layer.txt || exit 1; \
 	done
@@ -46,7 +46,7 @@ service: python
 	@$(PYTHON) requirements/install.py base ocr
 
 developer: python $(STAND_INS)/node_modules
-	@$(PYTHON) requirements/install.py base ocr postgres local_llm dev test_model
+	@$(PYTHON) requirements/install.py base ocr postgres redis local_llm dev test_model
 
 $(STAND_INS)/node_modules: $(STAND_INS)/package-lock.json
 	@if command -v npm > /dev/null; then \

@@ -1,10 +1,19 @@
 """The index of the app's models; each lives in its room."""
 
-from processing.access.models import ApiKey
+from processing.access.models import ApiKey, AuditEntry
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
 from processing.runtime.models import ConfigurationRevision
 from processing.tasks.models import Task
 
-__all__ = ["ApiKey", "CachedResult", "ConfigurationRevision", "Duty", "StoredDocument", "Task", "WorkerHost"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "CachedResult",
+    "ConfigurationRevision",
+    "Duty",
+    "StoredDocument",
+    "Task",
+    "WorkerHost",
+]

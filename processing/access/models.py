@@ -1,8 +1,9 @@
-"""API keys: what is kept of them, which is enough to recognise one and not enough to use one."""
+"""API keys, of which enough is kept to recognise one and not enough to use one; and what was done with them."""
 
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -37,3 +38,30 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.name})" if self.name else f"{self.prefix}…"
+
+
+class AuditEntry(models.Model):
+    """One thing that somebody did; written by `audit.record` alone. It names people and things by value, so that it
+    says the same when they are gone."""
+
+    at = models.DateTimeField(db_default=Now())
+    door = models.CharField(max_length=10, help_text=_("`api`, `admin`, `command` or `service`."))
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    actor_name = models.CharField(max_length=150, blank=True)
+    actor_key = models.CharField(max_length=12, blank=True, help_text=_("The first characters of the key used."))
+    request_id = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=40)
+    target_kind = models.CharField(max_length=20)
+    target_id = models.CharField(max_length=64)
+    target_name = models.CharField(max_length=255, blank=True)
+    changes = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=("target_kind", "target_id", "-id"), name="audit_of_target")]
+
+    def __str__(self) -> str:
+        return f"{self.target_kind} {self.target_name or self.target_id} {self.action}"
