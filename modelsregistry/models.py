@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from modelsregistry import secrets
 from modelsregistry.contract import Driver, Endpoint
-from modelsregistry.discovery import driver_class, kind_choices
+from modelsregistry.discovery import all_drivers, driver_class, kind_choices
 from modelsregistry.errors import ModelError
 
 _PRICE: dict[str, Any] = {
@@ -130,6 +130,11 @@ class Provider(models.Model):
             **abilities,
         )
         return driver_class(self.kind)(endpoint)
+
+    @property
+    def reads_any_length(self) -> bool:
+        """Whether its dialect has no models that a document is too long for; a driver says so of itself."""
+        return bool(getattr(all_drivers().get(self.kind), "reads_any_length", False))
 
 
 class RegisteredModel(models.Model):

@@ -20,7 +20,8 @@ _NAMED_AT_MOST = 50
 class ModelEntry:
     """A model as it is offered: `id` is what clients call it, `provider` the provider's name, `context_length`,
     `max_output_tokens` and `max_tokens` are in tokens, `timeout` is in seconds. `temperature`, `max_tokens` and
-    `timeout` are the model's own settings, None without. `reason` says why it is not `available`."""
+    `timeout` are the model's own settings, None without. `reads_any_length` is true of a model that no document is too
+    long for. `reason` says why it is not `available`."""
 
     id: str
     name: str
@@ -36,6 +37,7 @@ class ModelEntry:
     timeout: float | None
     available: bool
     reason: str
+    reads_any_length: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +159,5 @@ def _entry(model: RegisteredModel) -> ModelEntry:
         timeout=model.answer_timeout,
         available=model.available,
         reason=model.reason,
+        reads_any_length=model.provider.reads_any_length,
     )

@@ -18,6 +18,7 @@ class LocalDriver:
 
     kind = "local"
     label = "Built-in"
+    reads_any_length = True
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._model = endpoint.model

@@ -22,9 +22,9 @@ from processing.api.uploads import FileViewSet
 from processing.documents import store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ServiceUnavailable
-from processing.pipeline import sight
+from processing.pipeline import page_ranges, sight
 from processing.pipeline.options import RequestOptions
-from processing.queue import admission
+from processing.queue import admission, retention
 from processing.queue.submit import Place, submit
 from processing.runtime.configuration import InForce, current
 from processing.runtime.model_settings import effective
@@ -60,6 +60,7 @@ class ProcessViewSet(FileViewSet):
         name = asked["file"].name if asked.get("file") is not None else ""
         sight.require_legible(name, model, options.vision_mode, in_force.parameters)
         document = self._document(request, asked, in_force.parameters)
+        _require_pages(options, document)
         task, place = submit(
             Submission(
                 owner_id=caller(request).pk,
@@ -115,6 +116,18 @@ def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -
             "max_tokens": min(wanted_tokens, model.max_output_tokens or wanted_tokens),
         }
     )
+
+
+def _require_pages(options: RequestOptions, document: StoredDocument) -> None:
+    """That the document has one of the pages that are to be read, where it is known how many it has."""
+    if options.pages is None or document.pages is None:
+        return
+    try:
+        page_ranges.parse(options.pages, document.pages)
+    except page_ranges.BadPages as error:
+        if document.is_new:
+            retention.erase_if_idle(document.pk)
+        raise InvalidInput(f"pages: {error}", "invalid_pages", errors={"pages": [str(error)]}) from error
 
 
 def _reply(task: Task, place: Place, options: RequestOptions, ignored: list[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from processing.api.uploads import ReceivedFile
+from processing.pipeline import page_ranges, schema
 from processing.runtime.parameters import MAX_PROMPT_LENGTH, MIN_PROMPT_LENGTH
 
 
@@ -35,6 +36,31 @@ class ProcessSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="`true`: read and answer anew, whatever is stored; what comes of it takes its place.",
     )
+
+    pages = serializers.CharField(
+        required=False, max_length=page_ranges.MAX_LENGTH, help_text="The pages to read, such as `1-3,7` or `5-`."
+    )
+    response_schema = serializers.CharField(
+        required=False,
+        max_length=schema.MAX_BYTES,
+        trim_whitespace=True,
+        help_text="A JSON Schema (2020-12), as JSON; the answer is then data that fits it, in `result.data`.",
+    )
+
+    def validate_pages(self, value: str) -> str:
+        """That it can be read; what the document has is seen when it is there."""
+        try:
+            page_ranges.parse(value)
+        except page_ranges.BadPages as error:
+            raise serializers.ValidationError(str(error), code="invalid_pages") from error
+        return value
+
+    def validate_response_schema(self, value: str) -> dict[str, Any]:
+        """The schema itself."""
+        try:
+            return schema.parse(value)
+        except schema.BadSchema as error:
+            raise serializers.ValidationError(str(error), code="invalid_schema") from error
 
     def validate_temperature(self, value: float) -> float:
         """NaN passes every comparison; refuse it here."""

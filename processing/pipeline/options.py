@@ -28,6 +28,8 @@ class RequestOptions(BaseModel):
     chunk_size: int | None = Field(None, ge=1, le=1_000_000)
     chunk_overlap: int | None = Field(None, ge=0, le=1_000_000)
     skip_cache: bool | None = None
+    pages: str | None = Field(None, max_length=1000)
+    response_schema: dict[str, Any] | None = None
     timeout: float = Field(300.0, gt=0)
 
     def kept(self) -> dict[str, Any]:

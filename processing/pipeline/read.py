@@ -20,9 +20,11 @@ MAX_PICTURE_BYTES = 64 * MIB
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A document that was read. `methods` counts pages by where their text came from; `peak_mb` is the reader's."""
+    """A document, or the wanted pages of it, that was read; `page_count` is that of the whole. `methods` counts pages
+    by where their text came from; `peak_mb` is the reader's."""
 
     pages: tuple[SourcePage, ...]
+    page_count: int
     methods: dict[str, int]
     peak_mb: float | None
 
@@ -61,7 +63,10 @@ def read(
             methods[page.method] = methods.get(page.method, 0) + 1
             if reading.page_count is None or page.number < reading.page_count:
                 on_page(page.number + 1, reading.page_count)
-    return ReadDocument(tuple(pages), methods, reading.peak_mb)
+        page_count = reading.page_count
+    if options.only is not None and not pages:
+        raise DocumentFailed("The document has none of the pages that were to be read.", "invalid_pages")
+    return ReadDocument(tuple(pages), page_count or len(pages), methods, reading.peak_mb)
 
 
 def opened(document: StoredDocument) -> BinaryIO:

@@ -15,7 +15,7 @@ from processing.pipeline.cache import MAX_BYTES, Form, Key
 from processing.pipeline.models import CachedResult
 from processing.pipeline.read import ReadDocument
 
-_EDITION = 1  # raised when readers come to read otherwise, or the form below changes
+_EDITION = 2  # raised when readers come to read otherwise, or the form below changes
 _MAX_TEXT = 4 * MAX_BYTES  # characters; they pack well
 
 
@@ -38,7 +38,7 @@ def _pack(reading: ReadDocument) -> bytes | None:
     if pictures > MAX_BYTES or text > _MAX_TEXT:
         return None
     pages = [[page.number, page.text, *_packed_image(page.image)] for page in reading.pages]
-    return json.dumps({"pages": pages, "methods": reading.methods}).encode()
+    return json.dumps({"pages": pages, "page_count": reading.page_count, "methods": reading.methods}).encode()
 
 
 def _packed_image(image: PageImage | None) -> list[str]:
@@ -48,7 +48,7 @@ def _packed_image(image: PageImage | None) -> list[str]:
 def _unpack(packed: bytes) -> ReadDocument:
     kept = json.loads(packed)
     pages = tuple(_page(*page) for page in kept["pages"])
-    return ReadDocument(pages, dict(kept["methods"]), peak_mb=None)
+    return ReadDocument(pages, kept["page_count"], dict(kept["methods"]), peak_mb=None)
 
 
 def _page(number: int, text: str, *image: Any) -> SourcePage:

@@ -16,14 +16,17 @@ from django.conf import settings
 from django.db import Error, connection
 
 from modelsregistry import generation, registry
-from modelsregistry.contract import GenerationResult
+from modelsregistry.contract import GenerationRequest, GenerationResult
 from modelsregistry.registry import ModelEntry
 from processing.access import model_access
 from processing.documents import ocr
 from processing.documents.contract import ReadOptions
+from processing.documents.models import StoredDocument
 from processing.documents.recognition_slots import RecognitionSlots
-from processing.errors import DocumentFailed, ModelFailed
-from processing.pipeline import evidence, prompt, read, sight, whole
+from processing.errors import DocumentFailed
+from processing.pipeline import evidence, page_ranges, read, sight, whole
+from processing.pipeline.asking import Answered, Asking
+from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
@@ -35,7 +38,7 @@ from processing.tasks.lifecycle import Claim, Outcome
 
 logger = logging.getLogger(__name__)
 
-_READING_SHARE = 70.0  # percent of the progress that reading takes; the model has the rest
+_READING_SHARE, _ASKING_SHARE = 70.0, 29.0  # percent of the progress that reading and asking take
 _BETWEEN_REPORTS = 0.25  # seconds; a progress report is a durable write
 _PEAK_RESET = "5"  # proc(5): what forgets the peak of a process's resident memory
 
@@ -53,7 +56,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     slots = _recognition_slots(parameters, report.note)
     kept = Kept(claim, options, parameters, deadline, report.note)
     goes_whole = whole.is_wanted(model, task.document, options, parameters)
-    read_options = _read_options(model, options, parameters, goes_whole=goes_whole)
+    read_options = _read_options(model, task.document, options, parameters, goes_whole=goes_whole)
     reading = kept.reading(
         task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
     )
@@ -61,32 +64,58 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     if not goes_whole:
         sight.require_read(document, model)
     timings.lap("read")
-    report.step(_READING_SHARE, f"asking {model.name}")
     attachment = whole.attachment(task.document) if goes_whole else None
-    request = prompt.compose(model.id, task.prompt, document.pages, options, parameters, deadline, attachment)
-    may_use = model_access.permits(task.owner_id, task.api_key_id)
-    answered = kept.answer(
-        request,
-        task.document,
-        # It asks the database before the model.
-        lambda: patiently(lambda: generation.generate(request, may_use=may_use), deadline),
+    answered = _asking(claim, task.document, model, options, parameters, deadline, kept, report).about(
+        document.pages, attachment
     )
-    answer = answered.value
     timings.lap("generate")
-    if not answer.text.strip():
-        raise ModelFailed("The model answered with nothing.", "empty_answer")
-    citations = evidence.citations(answer, document.pages)
+    citations = evidence.citations(answered.result, document.pages, task.prompt)
     timings.lap("check")
     cache = "model" if answered.was_kept else "reading" if reading.was_kept else ""
-    return _outcome(claim, options, document, answer, citations, timings, cache)
+    return _outcome(claim, options, document, answered, citations, timings, cache)
+
+
+def _asking(  # noqa: PLR0913 - all that a question is made of
+    claim: Claim,
+    document: StoredDocument,
+    model: ModelEntry,
+    options: RequestOptions,
+    parameters: Parameters,
+    deadline: float,
+    kept: Kept,
+    report: _Reporter,
+) -> Asking:
+    """How this task's model is asked: its answers come from store where they are there."""
+    task = claim.task
+    may_use = model_access.permits(task.owner_id, task.api_key_id)
+
+    def send(request: GenerationRequest) -> Found[GenerationResult]:
+        # It asks the database before the model.
+        return kept.answer(
+            request, document, lambda: patiently(lambda: generation.generate(request, may_use=may_use), deadline)
+        )
+
+    def tell(share: float, words: str) -> None:
+        report.step(_READING_SHARE + (_ASKING_SHARE * share), words)
+
+    return Asking(model, task.prompt, options, parameters, deadline, send, tell)
 
 
 def _read_options(
-    model: ModelEntry, options: RequestOptions, parameters: Parameters, *, goes_whole: bool
+    model: ModelEntry, document: StoredDocument, options: RequestOptions, parameters: Parameters, *, goes_whole: bool
 ) -> ReadOptions:
-    """Page images for a model that sees, recognised text for one that does not; the text alone beside a whole PDF."""
+    """Page images for a model that sees, recognised text for one that does not; the text alone beside a whole PDF.
+
+    Raises `DocumentFailed` (`invalid_pages`).
+    """
     sees = sight.sees(model, options.vision_mode, parameters)
-    return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole)
+    only = None
+    if options.pages is not None:
+        try:
+            only = page_ranges.parse(options.pages, document.pages)
+        except page_ranges.BadPages as error:
+            raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
+    return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole, only=only)
 
 
 def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) -> RecognitionSlots:
@@ -100,12 +129,12 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
     claim: Claim,
     options: RequestOptions,
     document: ReadDocument,
-    answer: GenerationResult,
+    answered: Answered,
     citations: list[dict[str, Any]],
     timings: _Stopwatch,
     cache: str,
 ) -> Outcome:
-    task = claim.task
+    task, answer = claim.task, answered.result
     result = {
         "content": answer.text,
         "model_used": answer.model,
@@ -113,10 +142,10 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
             "filename": task.filename,
             "size": task.file_size,
             "type": task.file_type,
-            "pages": len(document.pages),
+            "pages": document.page_count,
         },
         "citations": citations,
-        "data": None,
+        "data": answered.data,
         "processing_metadata": {
             "prompt_length": len(task.prompt),
             "response_length": len(answer.text),
@@ -127,6 +156,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
             "pages_processed": len(document.pages),
             "pages_by_method": document.methods,
             "cache": cache or None,
+            "context": answered.context,
             "timings": timings.laps,
             "usage": {
                 "input_tokens": answer.usage.input_tokens,
@@ -142,7 +172,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
     return Outcome(
         result=result,
         model_used=answer.model,
-        pages=len(document.pages),
+        pages=document.page_count,
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,
         cost=answer.cost,

@@ -18,8 +18,11 @@ MAX_PAGES = 100
 
 
 def is_wanted(model: ModelEntry, document: StoredDocument, options: RequestOptions, parameters: Parameters) -> bool:
-    """Whether the document goes whole. Its text is read all the same, for the evidence."""
+    """Whether the document goes whole, as nobody wants some pages or passages of it. Its text is read all the same, for
+    the evidence."""
     allowed = parameters.enable_vision and options.vision_mode != "force_text"
+    if options.pages is not None or options.top_k is not None or options.rag_full_context is False:
+        return False
     fits = document.size <= MAX_BYTES and document.pages is not None and document.pages <= MAX_PAGES
     return model.native_pdf and allowed and document.media_type == PDF and fits
 

@@ -180,6 +180,22 @@ class Parameters(Group):
     cache_max_mb: int = Field(
         default=512, ge=1, le=1024 * 1024, description="MB that all stored answers and readings may take, 1 to 1048576."
     )
+    chunk_size: int = Field(default=1200, ge=100, le=1_000_000, description="Characters of a passage, 100 to 1000000.")
+    chunk_overlap: int = Field(
+        default=100, ge=0, le=1_000_000, description="Characters that two pieces of one paragraph share, 0 to 1000000."
+    )
+    top_k: int = Field(
+        default=12, ge=1, le=1000, description="Passages that a question about a long document gets, 1 to 1000."
+    )
+    max_parts: int = Field(
+        default=64, ge=2, le=10_000, description="Parts that one document may be asked about in turn, 2 to 10000."
+    )
+    assumed_context_length: int = Field(
+        default=32_768,
+        ge=1024,
+        le=100_000_000,
+        description="Tokens that a model is taken to read whose own length is not known, 1024 to 100000000.",
+    )
     memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     model_configs: dict[ModelId, ModelSettings] = Field(

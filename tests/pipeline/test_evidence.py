@@ -28,7 +28,7 @@ def test_a_passage_that_is_not_on_its_page_is_not_cited() -> None:
 def test_evidence_is_looked_for_when_the_model_names_none() -> None:
     found = evidence.citations(answer("The total amount due is 108.00 EUR."), PAGES)
     assert found[0]["page"] == 2
-    assert found[0]["text"] == "Total amount due:  108.00 EUR"
+    assert found[0]["text"] == "Total amount due: 108.00 EUR"
 
 
 def test_an_answer_that_shares_nothing_with_the_document_has_no_evidence() -> None:
