@@ -23,6 +23,7 @@ from processing.runtime.parameters import Parameters
 logger = logging.getLogger(__name__)
 
 _SMALLER_TRIES = 3  # each with half the room, where a model says that it was given too much
+_NOTED = 0.8  # of the asking is done when all parts are noted
 _NOTHING = "NOTHING"
 _NOTE = (
     "This is part {number} of {count} of one document. Note all in it that helps with the task below: in the words of "
@@ -72,13 +73,14 @@ class Asking:
                     raise
                 logger.info("document does not fit whole", extra={"model": self.model.id})
         for number in range(1, _SMALLER_TRIES + 1):
+            given = extent.plan(pages, self.question, self.options, self.parameters, room)
             try:
-                return self._asked(extent.plan(pages, self.question, self.options, self.parameters, room))
+                return self._asked(given)
             except ModelRejected as error:
                 if error.code != "context_length_exceeded" or math.isinf(room) or number == _SMALLER_TRIES:
                     raise
-                logger.info("model is given less", extra={"model": self.model.id, "room": room / 2})
-                room = min(room, sum(map(extent.cost, ([page] for page in pages)))) / 2
+                room = min(room, max(extent.cost(part) for part in given.parts)) / 2
+                logger.info("model is given less", extra={"model": self.model.id, "room": room})
         raise AssertionError("unreachable")
 
     def _whole(self, pages: tuple[SourcePage, ...], attachment: Attachment) -> Answered:
@@ -96,25 +98,29 @@ class Asking:
     def _in_parts(self, given: Extent) -> Answered:
         """Notes on each part, and the answer from the notes (map and reduce)."""
         spent: list[Found[GenerationResult]] = []
-        notes = self._notes(given.parts, spent)
+        done = _NOTED
+        notes = self._notes(given.parts, spent, 0.0, done)
         room = extent.room_for(self.model, self.question, self.options, self.parameters)
         while extent.cost(notes) > room:
             groups = extent.shares(notes, room)
             if len(groups) >= len(notes):
                 notes = _cut_to(notes, room)
                 break
-            notes = self._notes(groups, spent)
-        self.report(0.95, f"asking {self.model.name} about all parts")
+            notes = self._notes(groups, spent, done, (1.0 + done) / 2)
+            done = (1.0 + done) / 2
+        self.report(done, f"asking {self.model.name} about all parts")
         found, data = self._settled(self._request(tuple(notes), system=_OF_NOTES))
         spent.append(found)
         return Answered(_sum(spent), all(each.was_kept for each in spent), given.told, data)
 
-    def _notes(self, parts: Sequence[tuple[SourcePage, ...]], spent: list[Found[GenerationResult]]) -> list[SourcePage]:
+    def _notes(
+        self, parts: Sequence[tuple[SourcePage, ...]], spent: list[Found[GenerationResult]], begun: float, done: float
+    ) -> list[SourcePage]:
+        """What the model notes of each part; how much is done goes from `begun` to `done` meanwhile."""
         notes = []
         for number, part in enumerate(parts, 1):
-            self.report(
-                0.9 * (number - 1) / len(parts), f"asking {self.model.name} about part {number} of {len(parts)}"
-            )
+            share = begun + (done - begun) * (number - 1) / len(parts)
+            self.report(share, f"asking {self.model.name} about part {number} of {len(parts)}")
             task = _NOTE.format(number=number, count=len(parts), task=self.question)
             request = self._request(part)
             found = self.send(dataclasses.replace(request, instruction=task, response_schema=None))
@@ -139,7 +145,7 @@ class Asking:
         verdict = schema.checked(found.value.text, request.response_schema, self.deadline)
         if verdict.problems:
             logger.info("answer does not fit its schema", extra={"model": self.model.id})
-            self.report(0.97, f"asking {self.model.name} to mend its answer")
+            self.report(1.0, f"asking {self.model.name} to mend its answer")
             again = self._sent(prompt.mending(request, found.value.text, verdict.problems))
             found = Found(_sum([found, again]), was_kept=found.was_kept and again.was_kept)
             verdict = schema.checked(again.value.text, request.response_schema, self.deadline)

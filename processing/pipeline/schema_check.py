@@ -7,6 +7,7 @@ It knows neither Django nor the database, and what it may use of the machine is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import resource
@@ -59,7 +60,9 @@ def _readings(answer: str) -> Any:
     if opened:
         import json_repair
 
-        yield json_repair.loads(fenced[0] if fenced else answer[min(opened) :])
+        mended = json_repair.loads(fenced[0] if fenced else answer[min(opened) :])
+        with contextlib.suppress(ValueError):
+            yield json.loads(json.dumps(mended), parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> Any:
