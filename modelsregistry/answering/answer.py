@@ -58,9 +58,13 @@ class Reader:
 
 def answer(prompt: str, pages: Sequence[SourcePage], check: Callable[[], None]) -> Answer:
     """Find the answer to `prompt` in `pages`; where nothing fits, say so and cite nothing."""
+    return answers(Reader(pages, check), prompt)
+
+
+def answers(reader: Reader, prompt: str) -> Answer:
+    """The same of a document that may be asked more than once."""
     questions = parse(prompt)
     types = "+".join(dict.fromkeys(str(question.type) for question in questions))
-    reader = Reader(pages, check)
     if not reader.pages:
         return Answer(NO_TEXT, (), types, 0)
     replies = [_reply(question, reader) for question in questions]

@@ -136,11 +136,30 @@ def _valid_dates(line: str, forms: tuple[re.Pattern[str], ...], *, sure: bool) -
 
 
 def _is_day(match: re.Match[str]) -> bool:
+    return _day(match) is not None
+
+
+def day_of(written: str) -> dt.date | None:
+    """The day that `written`, one of `dates`, names. Where the order of day and month is open, the day comes first, as
+    in most countries, unless only the other order exists."""
+    folded = fold(written)
+    for form in _DATE_FORMS:
+        match = form.search(folded)
+        if match is not None and (day := _day(match)) is not None:
+            return day
+    return None
+
+
+def _day(match: re.Match[str]) -> dt.date | None:
     parts = match.groupdict()
     year = int(parts["y"])
+    year = year if year > 99 else 2000 + year
     month = _MONTHS[parts["month"]] if parts.get("month") else int(parts["m"])
     day = int(parts.get("d") or 1)
-    return any(_exists(year if year > 99 else 2000 + year, *pair) for pair in ((month, day), (day, month)))
+    for order in ((month, day), (day, month)):
+        if _exists(year, *order):
+            return dt.date(year, *order)
+    return None
 
 
 def _exists(year: int, month: int, day: int) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from functools import partial
 
-from modelsregistry.answering.answer import answer
+from modelsregistry.answering.answer import Answer, Reader, answer, answers
+from modelsregistry.answering.filling import fill
 from modelsregistry.contract import Endpoint, GenerationRequest, GenerationResult, Usage, ignore_text
 from modelsregistry.errors import ModelTimeout
 
@@ -31,7 +34,7 @@ class LocalDriver:
                 raise ModelTimeout("The answer was not found within the time allowed.", "model_timeout")
 
         check()
-        found = answer(request.question, request.pages, check)
+        found = _found(request, check)
         text, finish_reason = _capped(found.text, request.max_tokens)
         check()
         for piece in text.splitlines(keepends=True):
@@ -46,6 +49,16 @@ class LocalDriver:
             dropped=_dropped(request),
             details={"engine": "evidence", "question_type": found.type, "candidates": found.candidates},
         )
+
+
+def _found(request: GenerationRequest, check: Callable[[], None]) -> Answer:
+    """The answer to the question; where a schema is given, the fields of the schema, as JSON."""
+    if request.response_schema is None:
+        return answer(request.question, request.pages, check)
+    ask = partial(answers, Reader(request.pages, check))
+    data, filled = fill(request.response_schema, ask)
+    text = json.dumps(data, ensure_ascii=False, indent=2)
+    return Answer(text, tuple(filled.passages), "schema", filled.asked)
 
 
 def _capped(text: str, max_tokens: int | None) -> tuple[str, str]:
@@ -64,7 +77,6 @@ def _tokens(characters: int) -> int:
 def _dropped(request: GenerationRequest) -> tuple[str, ...]:
     given = {
         "temperature": request.temperature is not None,
-        "response_schema": request.response_schema is not None,
         "system": bool(request.system),
         "images": any(page.image is not None for page in request.pages),
     }
