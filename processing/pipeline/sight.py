@@ -24,10 +24,18 @@ def require_legible(filename: str, model: ModelEntry, vision_mode: VisionMode, p
 
 
 def require_read(document: ReadDocument, model: ModelEntry) -> None:
-    """Raises `DocumentFailed` where nothing was read, which recognition might have read. A document that is empty to
-    the last is the model's to judge."""
-    if not ocr.is_installed() and not any(page.text or page.image for page in document.pages):
+    """Raises `DocumentFailed` where nothing was read: a model that is asked about nothing invents something. The
+    built-in one does not; it says so itself."""
+    if any(page.text.strip() or page.image for page in document.pages):
+        return
+    if not ocr.is_installed():
         raise DocumentFailed(_sentence(model), _CODE)
+    if not model.reads_any_length:
+        raise DocumentFailed(
+            f"No text was found in the document, and the model {model.id} does not see pictures. Choose a model with "
+            "vision for it.",
+            "nothing_to_read",
+        )
 
 
 def _sentence(model: ModelEntry) -> str:

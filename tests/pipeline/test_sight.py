@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from modelsregistry import generation
+from modelsregistry.drivers.local import LocalDriver
 from processing.documents import ocr, registry
 from processing.queue import worker
 from processing.tasks.models import Status
@@ -60,6 +61,17 @@ def test_a_document_in_which_nothing_was_recognised_is_the_models_to_judge(ask: 
     task.refresh_from_db()
     assert task.status == Status.COMPLETED
     assert len(asked) == 1
+
+
+def test_a_model_that_would_invent_something_is_not_asked_about_nothing(
+    ask: Ask, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalDriver, "reads_any_length", False)
+    task = ask(samples.pdf(""))
+    worker.work()
+    task.refresh_from_db()
+    assert (task.status, task.error_code) == (Status.FAILED, "nothing_to_read")
+    assert asked == []
 
 
 @pytest.mark.parametrize(
