@@ -11,12 +11,14 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from processing.access.models import SignIn
+from processing.access.one_row import OneRow
 
-_FIND = f"""
-    SELECT s.*, u.password AS user_password
-    FROM {SignIn._meta.db_table} s JOIN {User._meta.db_table} u ON u.id = s.user_id
-    WHERE s.id = %s AND s.ended_at IS NULL AND u.is_active
-"""  # noqa: S608  (table names of our own)
+_going_on = OneRow(
+    SignIn,
+    f"SELECT {{columns}}, u.password FROM {SignIn._meta.db_table} k"  # noqa: S608  (table names of our own)
+    f" JOIN {User._meta.db_table} u ON u.id = k.user_id WHERE k.id = %s AND k.ended_at IS NULL AND u.is_active",
+    without=("address", "created_at", "ended_at"),
+)
 
 
 def begin(user: User, expires_at: datetime, address: str) -> SignIn:
@@ -33,13 +35,14 @@ def find(identifier: uuid.UUID) -> SignIn | None:
 
     One query at every request of a token, like that of a key; the user is loaded no further.
     """
-    wanted = SignIn._meta.pk.get_db_prep_value(identifier, connection)
-    found = next(iter(SignIn.objects.raw(_FIND, [wanted])), None)
-    if found is None or found.expires_at <= timezone.now():
+    found = _going_on.get([SignIn._meta.pk.get_db_prep_value(identifier, connection)])
+    if found is None:
         return None
-    password = found.user_password  # type: ignore[attr-defined]  # a column that the query adds
-    found.user = User.from_db(found._state.db, ["id", "password"], [found.user_id, password])
-    return found if constant_time_compare(found.user.get_session_auth_hash(), found.seal) else None
+    sign_in, (password,) = found
+    if sign_in.expires_at <= timezone.now():
+        return None
+    sign_in.user = User.from_db(sign_in._state.db, ["id", "password"], [sign_in.user_id, password])
+    return sign_in if constant_time_compare(sign_in.user.get_session_auth_hash(), sign_in.seal) else None
 
 
 def end(identifier: uuid.UUID) -> bool:
