@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import Error, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from modelsregistry.models import RegisteredModel
@@ -19,7 +20,7 @@ from processing.access.audit import Actor, Target
 from processing.access.models import ApiKey
 from processing.access.one_row import OneRow
 from processing.access.restrictions import Restrictions
-from processing.errors import InvalidInput
+from processing.errors import InvalidInput, NotFound
 
 ADMIN_SCOPE = "admin"
 SCOPES = (ADMIN_SCOPE,)
@@ -112,6 +113,25 @@ def revoke(key_id: int, *, by: Actor, reason: str = "") -> bool:
             return False
         audit.record(by, "revoked", target(ApiKey.objects.get(pk=key_id)), {"reason": reason} if reason else None)
     return True
+
+
+def named(text: str) -> ApiKey:
+    """The key that is meant by its id, its first characters, those of the secret before, or a whole secret. Raises
+    `NotFound`, and `InvalidInput` where the first characters are those of several."""
+    shown = text[:_SHOWN_CHARACTERS]
+    if text.isascii() and text.isdigit():
+        wanted = Q(pk=int(text[:18]))
+    elif len(text) > _SHOWN_CHARACTERS:
+        wanted = Q(digest=_digest(text)) | Q(previous_digest=_digest(text))
+    else:
+        wanted = Q(prefix=shown) | Q(previous_prefix=shown)
+    found = list(ApiKey.objects.filter(wanted).select_related("user")[:10]) if text else []
+    if not found:
+        raise NotFound(f"There is no API key {shown!r}.", "key_not_found")
+    if len(found) > 1:
+        choices = ", ".join(str(key.pk) for key in found)
+        raise InvalidInput(f"Several keys begin with {shown!r}: name one by its id ({choices}).", "ambiguous_key")
+    return found[0]
 
 
 def target(key: ApiKey) -> Target:

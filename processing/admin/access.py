@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 from django.db.models import ForeignKey, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -24,6 +23,13 @@ from processing.admin import rendering
 from processing.admin.base import Page, actor, is_superuser
 from processing.admin.key_form import NewKeyForm
 from processing.errors import InvalidInput
+
+STATES = {
+    "active": __("active"),
+    "revoked": __("revoked"),
+    "expired": __("expired"),
+    "user deactivated": __("user deactivated"),
+}
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -162,13 +168,8 @@ class ApiKeyPage(Page):
 
     @admin.display(description=__("state"))
     def state(self, key: ApiKey) -> SafeString:
-        if key.revoked_at is not None:
-            return rendering.badge(_("revoked"), "danger")
-        if key.expires_at is not None and key.expires_at <= timezone.now():
-            return rendering.badge(_("expired"), "warning")
-        if not key.user.is_active:
-            return rendering.badge(_("user deactivated"), "warning")
-        return rendering.badge(_("active"), "success")
+        state = key.state()
+        return rendering.badge(str(STATES[state]), {"active": "success", "revoked": "danger"}.get(state, "warning"))
 
     @admin.display(description=__("scopes"))
     def scope_words(self, key: ApiKey) -> str | None:
