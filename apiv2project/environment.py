@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -30,7 +31,15 @@ def _threads(read: dict[str, Any]) -> int:
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
 
 
+def _path(value: str) -> str:
+    """A path of the API, such as `/api/v2/process`; no address, no pattern."""
+    if not re.fullmatch(r"/[\w/.~<>{}-]*", value, re.ASCII):
+        raise ValueError("takes paths such as /api/v2/process, separated by commas")
+    return value
+
+
 Words = Annotated[list[str], BeforeValidator(_split)]
+Paths = Annotated[list[Annotated[str, AfterValidator(_path)]], BeforeValidator(_split)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
 
@@ -53,7 +62,13 @@ class Environment(BaseModel):
     cors_allowed_origins: Words = Field([], alias="CORS_ALLOWED_ORIGINS")
     https: bool = Field(default=False, alias="API_V2_HTTPS")
     proxy_https_header: str = Field("", alias="API_V2_PROXY_HTTPS_HEADER")
+    num_proxies: int = Field(0, alias="NUM_PROXIES", ge=0, le=32)
     public_endpoints: Words = Field(["health", "models", "config"], alias="API_V2_PUBLIC_ENDPOINTS")
+    enable_api_key: bool = Field(default=True, alias="ENABLE_API_KEY")
+    api_key_allowed_endpoints: Paths = Field([], alias="API_KEY_ALLOWED_ENDPOINTS")
+    token_lifetime: int = Field(43_200, alias="API_V2_TOKEN_LIFETIME", ge=60, le=31_536_000)
+    sign_in_failures: int = Field(5, alias="API_V2_SIGN_IN_FAILURES", ge=1, le=1000)
+    sign_in_lockout: int = Field(900, alias="API_V2_SIGN_IN_LOCKOUT", ge=1, le=604_800)
     concurrency_policy: Literal["safe", "recommended", "optimal"] = Field("safe", alias="API_V2_CONCURRENCY_POLICY")
     local_llm: Literal["auto", "off"] = Field("auto", alias="API_V2_LOCAL_LLM")
     local_llm_context: int = Field(8192, alias="API_V2_LOCAL_LLM_CONTEXT", ge=256, le=1_048_576)

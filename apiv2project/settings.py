@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import timedelta
 from typing import Any
 
 import dj_database_url
@@ -21,6 +23,9 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 API_V2_VERSION = "2.0.0"
 API_V2_PUBLIC_ENDPOINTS = frozenset(ENV.public_endpoints)
 API_V2_HOST_NAME = ENV.host_name
+NUM_PROXIES = ENV.num_proxies
+ENABLE_API_KEY = ENV.enable_api_key
+API_KEY_ALLOWED_ENDPOINTS = tuple(ENV.api_key_allowed_endpoints)
 API_V2_CONCURRENCY_POLICY = ENV.concurrency_policy
 
 # Django's debug pages would show settings and source to a client: `DEBUG=true` raises the log level alone.
@@ -45,6 +50,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
+    "axes",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -61,6 +67,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last, so that it sees what the view answered
 ]
 
 ROOT_URLCONF = "apiv2project.urls"
@@ -141,6 +148,29 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+AUTHENTICATION_BACKENDS = ["processing.access.lockout.LockingBackend"]
+
+# Whoever fails to sign in, here or there, is locked out for a while: a name together with an address, so that nobody
+# locks another out. What is tried while the lock holds neither counts nor prolongs it.
+AXES_FAILURE_LIMIT = ENV.sign_in_failures
+AXES_COOLOFF_TIME = timedelta(seconds=ENV.sign_in_lockout)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "processing.access.lockout.lock_name"
+AXES_CLIENT_IP_CALLABLE = "processing.api.addresses.known_address"
+AXES_LOCKOUT_CALLABLE = "processing.api.errors.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "next"]  # not kept with a failure
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # processing.admin.sign_ins shows them
+AXES_VERBOSE = False
+
+# A key of its own: what else is signed with SECRET_KEY is no token.
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=ENV.token_lifetime),
+    "SIGNING_KEY": hashlib.sha256(f"api-v2 tokens {SECRET_KEY}".encode()).hexdigest(),
+    "USER_ID_CLAIM": "sub",
+}
 
 CSRF_FAILURE_VIEW = "processing.api.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
@@ -165,6 +195,7 @@ FORMAT_MODULE_PATH = "apiv2project.formats"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "processing.api.authentication.ApiKeyAuthentication",
+        "processing.api.authentication.TokenAuthentication",
         "processing.api.authentication.BrowserSession",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

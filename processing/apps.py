@@ -13,8 +13,8 @@ class ProcessingConfig(AppConfig):
 
     def ready(self) -> None:
         """Stop every command, server and worker whose environment is malformed, with a line that names the variable.
-        Registers the checks, and what happens to keys when models are deleted."""
-        from processing.access import limits  # noqa: F401 -- importing it registers it
+        Registers the checks, what happens to keys when models are deleted, and what is noted of who is locked out."""
+        from processing.access import endpoints, limits, lockout  # noqa: F401 -- importing them registers them
         from processing.documents import (
             checks,  # noqa: F401 -- importing it registers it
             registry,

@@ -1,1 +1,1 @@
-"""Who may call: API keys."""
+"""Who may call: API keys, signing in, and what was done with either."""

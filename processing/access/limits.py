@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.db.models.functions import Now
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
 from modelsregistry.models import RegisteredModel
+from processing.access import keys
 from processing.access.models import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -23,5 +23,5 @@ def revoke(instance: RegisteredModel, **_: Any) -> None:
     for key in ApiKey.objects.select_for_update().filter(allowed_models=instance):
         if key.allowed_models.exclude(pk=instance.pk).exists():
             key.allowed_models.remove(instance)
-        elif ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()):
+        elif keys.revoke(key.pk, by=keys.THE_SERVICE, reason=f"its last model {instance.public_id} was deleted"):
             logger.warning("key revoked with its last model", extra={"key": key.pk, "model": instance.public_id})

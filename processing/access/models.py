@@ -1,11 +1,15 @@
-"""API keys, of which enough is kept to recognise one and not enough to use one; and what was done with them."""
+"""API keys and tokens, of which enough is kept to recognise one and not enough to use one; and what was done."""
 
 from __future__ import annotations
+
+import uuid
+from typing import Literal
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,6 +17,8 @@ class ApiKey(models.Model):
     """A key of one user. Only the SHA-256 of the secret is kept; 256 random bits need no slow hash.
 
     `scopes` holds `admin` where the key may use the administrator's routes, which its user must also be permitted.
+    A key that is rotated stays the same row: its secret is replaced, and the one before it works until
+    `previous_until`.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
@@ -26,6 +32,15 @@ class ApiKey(models.Model):
         related_name="+",
         help_text=_("The models that it may use; empty: those that its user may."),
     )
+    allowed_endpoints = models.JSONField(
+        default=list, blank=True, help_text=_("The paths that it may call, and what is below them; empty: all.")
+    )
+    allowed_networks = models.JSONField(
+        default=list, blank=True, help_text=_("The networks that it may be used from, as CIDR; empty: all.")
+    )
+    previous_prefix = models.CharField(max_length=12, blank=True, editable=False)
+    previous_digest = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)
+    previous_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -38,6 +53,36 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.name})" if self.name else f"{self.prefix}…"
+
+    def state(self) -> Literal["active", "revoked", "expired", "user deactivated"]:
+        """Whether it opens anything, and if not, why."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "active" if self.user.is_active else "user deactivated"
+
+
+class SignIn(models.Model):
+    """One signing in through the API. Its token holds as long as this row is neither ended nor expired, its user is
+    active and their password is the same: see `sign_ins`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    seal = models.CharField(max_length=64, editable=False, help_text=_("What Django's sessions know a password by."))
+    address = models.GenericIPAddressField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("sign-in")
+        verbose_name_plural = _("sign-ins")
+        ordering = ("-created_at",)
+        default_permissions = ("view", "change")
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class AuditEntry(models.Model):

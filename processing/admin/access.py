@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import ForeignKey, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.admin import rendering
-from processing.admin.base import Page
+from processing.admin.base import Page, actor, is_superuser
+from processing.admin.key_form import NewKeyForm
+from processing.errors import InvalidInput
 
-SCOPES = [(keys.ADMIN_SCOPE, __("admin: may use the administrator's routes, as far as its user may"))]
-
-
-class NewKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
-    """What is asked before a key is made."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=SCOPES,
-        required=False,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=__("Without a scope, a key submits documents and reads its owner's tasks."),
-    )
-
-    class Meta:
-        model = ApiKey
-        fields = ("user", "name", "scopes", "expires_at")
-        help_texts = {
-            "user": __("The key acts as this user."),
-            "name": __("Where it is used, to tell it by."),
-            "expires_at": __("Empty: it holds until it is revoked."),
-        }
-
-    def clean_expires_at(self) -> datetime | None:
-        """Raises `ValidationError` for a key that would never work."""
-        moment: datetime | None = self.cleaned_data["expires_at"]
-        if moment is not None and moment <= timezone.now():
-            raise forms.ValidationError(_("This moment has passed."), code="expired")
-        return moment
+STATES = {
+    "active": __("active"),
+    "revoked": __("revoked"),
+    "expired": __("expired"),
+    "user deactivated": __("user deactivated"),
+}
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -86,7 +64,7 @@ class ApiKeyPage(Page):
     search_fields = ("prefix", "name", "user__username")
     search_help_text = __("First characters, name or user")
     ordering = ("-created_at",)
-    actions = ("revoke",)
+    actions = ("rotate", "replace", "revoke")
     form = NewKeyForm
     add_fieldsets = (
         (
@@ -96,6 +74,7 @@ class ApiKeyPage(Page):
                 "description": __("The key is shown once, after saving. Only what recognises it is kept."),
             },
         ),
+        (__("What it is limited to"), {"fields": ("allowed_endpoints", "allowed_networks", "allowed_models")}),
     )
     fieldsets = (
         (
@@ -103,12 +82,13 @@ class ApiKeyPage(Page):
             {
                 "fields": ("prefix_shown", "label", "user", "state", "scope_words"),
                 "description": __(
-                    "A key is not changed after it is made: revoke it from the list, and make another. "
-                    "The key itself is kept nowhere."
+                    "A key is not changed after it is made: revoke it from the list, and make another, or rotate it "
+                    "there, which gives it a new secret. The secret is kept nowhere."
                 ),
             },
         ),
-        (__("Times"), {"fields": ("created_at", "last_used_at", "expires_at", "revoked_at")}),
+        (__("What it is limited to"), {"fields": ("endpoints", "networks", "models")}),
+        (__("Times"), {"fields": ("created_at", "last_used_at", "expires_at", "previous_until", "revoked_at")}),
     )
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
@@ -120,14 +100,17 @@ class ApiKeyPage(Page):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("processing.change_apikey")
 
+    def has_rotate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("processing.change_apikey")
+
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("user",) if _is_superuser(request) else ()
+        return ("user",) if is_superuser(request) else ()
 
     def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
         """A key acts as its user, so only a superuser makes keys for somebody else."""
         if db_field.name == "user":
             users = User.objects.filter(is_active=True)
-            kwargs["queryset"] = users if _is_superuser(request) else users.filter(username=request.user.get_username())
+            kwargs["queryset"] = users if is_superuser(request) else users.filter(username=request.user.get_username())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -136,27 +119,41 @@ class ApiKeyPage(Page):
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: FBT001
         """Makes the key, and shows its secret in the one place where it is ever shown."""
         asked = form.cleaned_data
-        key, secret = keys.mint(asked["user"], asked["name"], asked["scopes"])
-        if asked["expires_at"] is not None:
-            key.expires_at = asked["expires_at"]
-            key.save(update_fields=["expires_at"])
+        key, secret = keys.mint(asked["user"], asked["name"], asked["scopes"], form.restrictions(), by=actor(request))
         obj.pk = key.pk
         obj.refresh_from_db()
-        messages.success(
-            request,
-            format_html(
-                '{}<br><code class="shown-code shown-secret">{}</code>',
-                _("Copy the new key now. It is kept nowhere and will not be shown again:"),
-                secret,
-            ),
-        )
+        _show(request, _("Copy the new key now. It is kept nowhere and will not be shown again:"), secret)
+
+    @admin.action(description=__("Rotate: a new secret, the old one works 24 hours on"), permissions=["rotate"])
+    def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """For whoever has to carry the new secret to where the key is used."""
+        self._rotate(request, queryset, keys.OVERLAP)
+
+    @admin.action(description=__("Replace: a new secret, the old one ends now"), permissions=["rotate"])
+    def replace(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """For a secret that strangers have seen."""
+        self._rotate(request, queryset, timedelta(0))
+
+    def _rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey], overlap: timedelta) -> None:
+        """As with a new key: whoever is shown a secret can act as its user."""
+        for key in queryset.select_related("user"):
+            if key.user_id != request.user.pk and not is_superuser(request):
+                messages.error(request, _("%s is another user's: only a superuser may see its secret.") % key.prefix)
+                continue
+            try:
+                secret = keys.rotate(key, overlap, by=actor(request))
+            except InvalidInput as error:
+                messages.error(request, f"{key.prefix}: {error.detail}")
+                continue
+            self.log_change(request, key, "Rotated.")
+            _show(request, _("The new secret of %s. It is not shown again:") % rendering.visible(str(key)), secret)
 
     @admin.action(description=__("Revoke the selected keys"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """From the next request on, these keys open nothing. There is no way back."""
         revoked = 0
         for key in queryset.filter(revoked_at=None):
-            if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()):
+            if keys.revoke(key.pk, by=actor(request)):
                 revoked += 1
                 self.log_change(request, key, "Revoked.")
         messages.success(request, ngettext("%d key was revoked.", "%d keys were revoked.", revoked) % revoked)
@@ -171,18 +168,29 @@ class ApiKeyPage(Page):
 
     @admin.display(description=__("state"))
     def state(self, key: ApiKey) -> SafeString:
-        if key.revoked_at is not None:
-            return rendering.badge(_("revoked"), "danger")
-        if key.expires_at is not None and key.expires_at <= timezone.now():
-            return rendering.badge(_("expired"), "warning")
-        if not key.user.is_active:
-            return rendering.badge(_("user deactivated"), "warning")
-        return rendering.badge(_("active"), "success")
+        state = key.state()
+        return rendering.badge(str(STATES[state]), {"active": "success", "revoked": "danger"}.get(state, "warning"))
 
     @admin.display(description=__("scopes"))
     def scope_words(self, key: ApiKey) -> str | None:
         return ", ".join(str(scope) for scope in key.scopes) or None
 
+    @admin.display(description=__("endpoints"))
+    def endpoints(self, key: ApiKey) -> SafeString:
+        return _listed(key.allowed_endpoints)
 
-def _is_superuser(request: HttpRequest) -> bool:
-    return isinstance(request.user, User) and request.user.is_superuser
+    @admin.display(description=__("networks"))
+    def networks(self, key: ApiKey) -> SafeString:
+        return _listed(key.allowed_networks)
+
+    @admin.display(description=__("models"))
+    def models(self, key: ApiKey) -> SafeString:
+        return _listed([model.public_id for model in key.allowed_models.all()])
+
+
+def _listed(entries: Sequence[str]) -> SafeString:
+    return rendering.line(", ".join(entries), length=200)
+
+
+def _show(request: HttpRequest, sentence: str, secret: str) -> None:
+    messages.success(request, format_html('{}<br><code class="shown-code shown-secret">{}</code>', sentence, secret))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from unfold.paginator import InfinitePaginator
+
+from processing.access.audit import Actor
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -38,3 +41,14 @@ class LongList(Page):
     sortable_by = ()
     list_per_page = 50
     list_disable_select_all = True
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Whoever is signed in, as the audit trail names them."""
+    name, request_id = request.user.get_username(), str(request.META.get("api_v2.request_id", ""))
+    return Actor("admin", request.user.pk, name, request_id=request_id)
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    """Whether the one who asks may do everything."""
+    return isinstance(request.user, User) and request.user.is_superuser

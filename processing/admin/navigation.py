@@ -33,6 +33,8 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _list(_("API keys"), "key", "processing.apikey"),
+                _list(_("Sign-ins"), "login", "processing.signin"),
+                _list(_("Failed sign-ins"), "lock_clock", "axes.accessattempt"),
                 _list(_("Users"), "person", "auth.user"),
                 _list(_("Groups"), "group", "auth.group"),
             ],

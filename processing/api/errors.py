@@ -20,6 +20,8 @@ from rest_framework import exceptions, serializers
 
 from modelsregistry.errors import ModelError
 from processing import errors
+from processing.access import lockout
+from processing.api.addresses import client_address
 from processing.api.requests import request_id
 from processing.documents import space
 
@@ -37,6 +39,7 @@ _STATUS_BY_FAMILY: dict[type[errors.ProcessingError], int] = {
 }
 
 _STATUS_BY_CODE = {
+    "invalid_credentials": 401,
     "malformed_body": 400,
     "too_many_fields": 400,
     "empty_file": 400,
@@ -237,6 +240,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if _is_for_people(request):
         return html_csrf_failure(request, reason)
     return problem(request, 403, "The form's CSRF token is missing or wrong.", "csrf_failed")
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None = None, credentials: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """django-axes' AXES_LOCKOUT_CALLABLE, in place of what the view answered: the form of a person says it itself."""
+    left = lockout.seconds_left(lockout.lock_name(request, credentials), client_address(request))
+    if response is not None and _is_for_people(request):
+        response.status_code = 429
+        response["Retry-After"] = str(left)
+        return response
+    return problem(request, 429, lockout.told(left), "locked_out", more={"retry_after": left})
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -9,6 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from processing.access import restrictions
 from processing.access.models import ApiKey
 
 
@@ -40,3 +41,23 @@ class Administrator(BasePermission):
         if isinstance(request.auth, ApiKey) and "admin" not in request.auth.scopes:
             return False
         return request.user.is_authenticated and request.user.has_perm(permission)
+
+
+class SignedIn(BasePermission):
+    """A caller who has shown a password, by a token or a browser's session: a key makes no keys, changes none, and does
+    not sign out."""
+
+    message = "An API key may not do this: sign in, and use the token."
+    code = "sign_in_required"
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return not isinstance(request.auth, ApiKey)
+
+
+class KeysEnabled(BasePermission):
+    """While `ENABLE_API_KEY` is false, nobody makes keys that would open nothing."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not settings.ENABLE_API_KEY and request.method == "POST":
+            raise restrictions.switched_off()
+        return True

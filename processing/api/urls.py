@@ -10,6 +10,8 @@ from rest_framework.routers import SimpleRouter
 from processing.api import (
     admin_config,
     admin_models,
+    api_keys,
+    auths,
     config,
     health,
     models,
@@ -43,6 +45,8 @@ site = Router()
 site.register("api/version", version.VersionViewSet, "version")
 site.register("api/v1/models", admin_models.RegistryViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
+site.register("api/v1/auths/api_key", api_keys.ApiKeyViewSet, "api-keys")
+site.register("api/v1/auths", auths.AuthViewSet, "auths")
 site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")

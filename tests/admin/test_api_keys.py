@@ -17,11 +17,20 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from modelsregistry.models import RegisteredModel
+from modelsregistry.provisioning import provision
 from processing.access import keys
-from processing.access.models import ApiKey
+from processing.access.audit import Actor
+from processing.access.models import ApiKey, AuditEntry
 
 LIST = "/admin/processing/apikey/"
 SECRET = re.compile(r"sk-[A-Za-z0-9_-]{43}")
+
+
+@pytest.fixture
+def local_model(db: None) -> RegisteredModel:
+    provision({})
+    return RegisteredModel.objects.get(public_id="local")
 
 
 def add(client: Client, user: User, /, **fields: Any) -> Any:
@@ -76,6 +85,11 @@ def test_a_key_can_be_made_to_expire(as_root: Client, owner: User) -> None:
         {"name": "n" * 101},
         {"user": 999_999},
         {"user": ""},
+        {"allowed_endpoints": "/api/v2/nothing"},
+        {"allowed_endpoints": "<script>alert(1)</script>"},
+        {"allowed_networks": "192.0.2.0/40"},
+        {"allowed_networks": "\n".join(f"192.0.2.{number}" for number in range(101))},
+        {"allowed_models": [999_999]},
     ],
 )
 def test_what_is_wrong_makes_no_key(as_root: Client, owner: User, wrong: dict[str, Any]) -> None:
@@ -84,6 +98,65 @@ def test_what_is_wrong_makes_no_key(as_root: Client, owner: User, wrong: dict[st
     assert response.status_code == 200
     assert not ApiKey.objects.exists()
     assert SECRET.findall(response.content.decode()) == []
+
+
+def test_a_key_is_limited(as_root: Client, owner: User, local_model: RegisteredModel) -> None:
+    add(
+        as_root,
+        owner,
+        allowed_endpoints="/api/v2/process/\r\n\r\n /api/v2/status\r\n",
+        allowed_networks="192.0.2.7/24\n2001:db8::/32",
+        allowed_models=[local_model.pk],
+    )
+
+    key = ApiKey.objects.get()
+    assert key.allowed_endpoints == ["/api/v2/process", "/api/v2/status"]
+    assert key.allowed_networks == ["192.0.2.0/24", "2001:db8::/32"]
+    assert list(key.allowed_models.all()) == [local_model]
+    page = as_root.get(f"{LIST}{key.pk}/change/").content.decode()
+    assert all(shown in page for shown in ("/api/v2/status", "192.0.2.0/24", local_model.public_id))
+
+
+@pytest.mark.parametrize(("action", "lives"), [("rotate", True), ("replace", False)])
+def test_a_key_gets_a_new_secret_that_is_shown_once(as_root: Client, owner: User, action: str, lives: bool) -> None:
+    key, before = keys.mint(owner, "laptop")
+
+    page = as_root.post(LIST, {"action": action, "_selected_action": [key.pk]}, follow=True).content.decode()
+
+    (secret,) = SECRET.findall(page)
+    assert keys.find(secret) == key
+    assert (keys.find(before) == key) is lives
+    assert secret not in as_root.get(LIST).content.decode()
+    assert [entry.action for entry in AuditEntry.objects.order_by("id")] == ["created", "rotated"]
+    assert AuditEntry.objects.order_by("id").last().actor_name == "root"  # type: ignore[union-attr]
+
+
+def test_a_revoked_key_is_not_rotated(as_root: Client, key: ApiKey) -> None:
+    keys.revoke(key.pk, by=Actor("admin"))
+
+    page = as_root.post(LIST, {"action": "rotate", "_selected_action": [key.pk]}, follow=True).content.decode()
+
+    assert SECRET.findall(page) == []
+    assert "revoked or expired" in page
+
+
+def test_nobody_but_a_superuser_is_shown_anothers_secret(staff: Callable[..., Client], owner: User) -> None:
+    """Whoever has it acts as its user."""
+    key, secret = keys.mint(owner, "laptop")
+    clerk = staff("processing.change_apikey", "processing.view_apikey")
+    own, _ = keys.mint(User.objects.get(username="clerk"), "own")
+
+    page = clerk.post(LIST, {"action": "replace", "_selected_action": [key.pk]}, follow=True).content.decode()
+    assert (SECRET.findall(page), keys.find(secret)) == ([], key)
+
+    page = clerk.post(LIST, {"action": "replace", "_selected_action": [own.pk]}, follow=True).content.decode()
+    assert len(SECRET.findall(page)) == 1
+
+
+def test_who_may_only_look_rotates_nothing(staff: Callable[..., Client], owner: User) -> None:
+    key, secret = keys.mint(owner, "laptop")
+    staff("processing.view_apikey").post(LIST, {"action": "replace", "_selected_action": [key.pk]})
+    assert keys.find(secret) == key
 
 
 def test_staff_without_the_permission_make_no_key(staff: Callable[..., Client], owner: User) -> None:

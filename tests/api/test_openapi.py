@@ -22,6 +22,12 @@ VERBS = {
     "/api/v2/health": {"get"},
     "/api/version": {"get"},
     "/admin/config": {"get", "post"},
+    "/api/v1/auths": {"get"},
+    "/api/v1/auths/signin": {"post"},
+    "/api/v1/auths/signout": {"post"},
+    "/api/v1/auths/api_key": {"get", "post"},
+    "/api/v1/auths/api_key/{key_id}": {"delete"},
+    "/api/v1/auths/api_key/{key_id}/rotate": {"post"},
 }
 
 
@@ -46,6 +52,18 @@ def test_every_endpoint_is_described(description: dict[str, Any], path: str) -> 
     for verb in VERBS[path]:
         assert described[verb]["operationId"]
         assert any(status.startswith("2") for status in described[verb]["responses"])
+
+
+def test_each_way_in_is_described(description: dict[str, Any]) -> None:
+    schemes = description["components"]["securitySchemes"]
+    assert {name: (each["type"], each.get("bearerFormat")) for name, each in schemes.items()} == {
+        "ApiKey": ("http", None),
+        "Token": ("http", "JWT"),
+        "BrowserSession": ("apiKey", None),
+    }
+    ways = [set(each) for each in description["paths"]["/api/v2/process"]["post"]["security"]]
+    assert ways == [{"ApiKey"}, {"Token"}, {"BrowserSession"}]
+    assert not any(description["paths"]["/api/v1/auths/signin"]["post"].get("security", []))
 
 
 def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:

@@ -53,6 +53,41 @@ def test_an_admin_key_for_one_who_is_none_says_so_on_stderr(capsys: pytest.Captu
     assert "no administrator's permissions" in printed.err
 
 
+def test_a_key_is_limited(admin: User, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command(
+        "create_api_key", "--expires", "90d", "--endpoint", "/api/v2/process", "--endpoint", "/api/v2/status/",
+        "--network", "192.0.2.7/24", "--scope", "admin", "--name", "scanner",
+    )  # fmt: skip
+
+    key = ApiKey.objects.get(digest=keys._digest(capsys.readouterr().out.strip()))
+    assert key.expires_at is not None
+    assert (key.expires_at - key.created_at).days in (89, 90)
+    assert (key.allowed_endpoints, key.allowed_networks) == (["/api/v2/process", "/api/v2/status"], ["192.0.2.0/24"])
+    assert (key.scopes, key.name) == (["admin"], "scanner")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--expires", "soon"],
+        ["--expires", "2001-01-01"],
+        ["--expires", "2027-02-31"],
+        ["--endpoint", "/api/v2/proces"],
+        ["--network", "192.0.2.0/33"],
+        ["--model", "no-such-model"],
+        ["--scope", "root"],
+    ],
+)
+def test_a_limit_that_makes_no_sense_makes_no_key(
+    admin: User, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CommandError) as error:
+        call_command("create_api_key", *arguments)
+    assert arguments[1].split("/")[0] in str(error.value) or "passed" in str(error.value)
+    assert capsys.readouterr().out == ""
+    assert not ApiKey.objects.exists()
+
+
 @pytest.mark.parametrize("arguments", [[], ["--user", "nobody"], ["--user", "former"]])
 def test_without_such_an_active_user_no_key_is_made(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     User.objects.create_user("former", is_active=False)
