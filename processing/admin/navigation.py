@@ -35,6 +35,7 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
                 _list(_("API keys"), "key", "processing.apikey"),
                 _list(_("Users"), "person", "auth.user"),
                 _list(_("Groups"), "group", "auth.group"),
+                _list(_("Audit"), "policy", "processing.auditentry"),
             ],
         },
         {

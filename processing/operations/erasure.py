@@ -44,7 +44,7 @@ def erase_task(owner_id: int, task_id: uuid.UUID, by: Actor) -> None:
     with transaction.atomic():
         # Always the document before its tasks, as whoever else locks both.
         document_id = own.values_list("document_id", flat=True).first()
-        document = StoredDocument.objects.select_for_update().filter(pk=document_id).first()
+        document = _locked(owner_id, document_id)
         task = own.select_for_update().only("seq", "status").first()
         if task is None:
             raise NotFound("There is no such task.", "task_not_found")
@@ -61,7 +61,7 @@ def erase_document(owner_id: int, document_id: uuid.UUID, by: Actor) -> None:
     """Erase the owner's document and what was kept of it. Tasks that wait for it end with `document_gone`; one that
     runs ends with its answer, if it has read the document already. Raises `NotFound`, for a stranger's too."""
     with transaction.atomic():
-        document = StoredDocument.objects.select_for_update().filter(owner_id=owner_id, pk=document_id).first()
+        document = _locked(owner_id, document_id)
         if document is None:
             raise NotFound("There is no such file.", "file_not_found")
         _erase(document)
@@ -105,6 +105,12 @@ def holdings(user: User) -> dict[str, int]:
         "tasks that have not ended": tasks.exclude(status__in=FINAL).count(),
         "documents": StoredDocument.objects.filter(owner=user).count(),
     }
+
+
+def _locked(owner_id: int, document_id: uuid.UUID | None) -> StoredDocument | None:
+    if document_id is None:
+        return None
+    return StoredDocument.objects.select_for_update().filter(owner_id=owner_id, pk=document_id).first()
 
 
 def _erase(document: StoredDocument) -> int:
