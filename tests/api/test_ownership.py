@@ -169,7 +169,9 @@ def test_a_browsers_session_changes_nothing_without_its_csrf_token(route: Route,
     for headers in ({}, {"X-CSRFToken": "a" * 32}, {"Origin": "http://evil.example"}):
         browser.cookies["csrftoken"] = "b" * 32
         path = route.path(**ids_of(route, alice))
-        response = getattr(browser, method)(path, {}, format="multipart", headers=headers)
+        response = getattr(browser, method)(path, {}, format="json", headers=headers)
+        if response.status_code == 415:
+            response = getattr(browser, method)(path, {}, format="multipart", headers=headers)
         if route.name not in PUBLIC:
             assert (response.status_code, response.json()["error_type"]) == (403, "auth_error"), response.content
     assert state() == before
