@@ -26,9 +26,31 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+# Of documents, examples and Django's own `startproject`: a key that anybody can look up signs anybody's session.
+# Long enough words that no random key has one by chance.
+_PLACEHOLDERS = ("change", "secret", "insecure", "example", "placeholder", "default", "password")
+_SHORTEST_KEY = 32  # characters
+_FEWEST_LETTERS = 10  # that differ
+
+
+def _no_placeholder(value: str) -> str:
+    """Raises `ValueError` for a key that was not made by chance, as far as that can be told."""
+    is_short = len(value) < _SHORTEST_KEY or len(set(value)) < _FEWEST_LETTERS
+    if value and (is_short or any(word in value.lower() for word in _PLACEHOLDERS)):
+        raise ValueError(
+            f"this takes at least {_SHORTEST_KEY} random characters and no placeholder, such as what prints: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'. Without the variable, a key is made and "
+            "kept in the data directory"
+        )
+    return value
+
+
 def _threads(read: dict[str, Any]) -> int:
     """On PostgreSQL each has a connection of its own, and those of a host must fit into the server's default of 100."""
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
+
+
+_UNTOLD = ("SECRET_KEY", "DATABASE_URL")  # what they hold is in no terminal and no log
 
 
 def _path(value: str) -> str:
@@ -40,6 +62,7 @@ def _path(value: str) -> str:
 
 Words = Annotated[list[str], BeforeValidator(_split)]
 Paths = Annotated[list[Annotated[str, AfterValidator(_path)]], BeforeValidator(_split)]
+Secret = Annotated[str, AfterValidator(_no_placeholder)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
 
@@ -50,7 +73,7 @@ class Environment(BaseModel):
 
     data_dir: Path = Field(BASE_DIR / "data", alias="API_V2_DATA_DIR")
     database_url: str = Field("", alias="DATABASE_URL")
-    secret_key: str = Field("", alias="SECRET_KEY")
+    secret_key: Secret = Field("", alias="SECRET_KEY")
     secret_key_fallbacks: Words = Field([], alias="SECRET_KEY_FALLBACKS")
     host_name: str = Field(default_factory=socket.gethostname, alias="API_V2_HOST_NAME", max_length=200)
     host: str = Field("127.0.0.1", alias="HOST")
@@ -95,8 +118,11 @@ def read(values: dict[str, str]) -> Environment:
         return Environment.model_validate(values)
     except ValidationError as error:
         for problem in error.errors():
+            if problem["type"] == "default_factory_not_called":
+                continue  # for want of another, which is named
             name = ".".join(str(part) for part in problem["loc"])
-            sys.stderr.write(f"{name}: {problem['msg']} (got {problem['input']!r})\n")
+            given = "" if name.startswith(_UNTOLD) else f" (got {problem['input']!r})"
+            sys.stderr.write(f"{name}: {problem['msg'].removeprefix('Value error, ')}{given}\n")
         raise SystemExit(2) from None
 
 

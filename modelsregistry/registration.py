@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum
@@ -77,6 +78,20 @@ class Registration:
         }
 
 
+class Witness:
+    """Sees each change of a model's row, inside its transaction. This one looks away."""
+
+    def changing(self, model: RegisteredModel, *, is_new: bool) -> AbstractContextManager[None]:
+        """Opened around what is changed of a row that is in the table already."""
+        return nullcontext()
+
+    def deleting(self, model: RegisteredModel) -> None:
+        """Called before a row is deleted."""
+
+
+NOBODY = Witness()
+
+
 def registered() -> tuple[RegisteredModel, ...]:
     """Every model of the registry, those that are switched off too, with its provider and who may use it."""
     found = RegisteredModel.objects.select_related("provider")
@@ -88,7 +103,7 @@ def find(model_id: str) -> RegisteredModel | None:
     return RegisteredModel.objects.select_related("provider").filter(public_id=model_id).first()
 
 
-def register(wanted: Registration) -> tuple[RegisteredModel, bool]:
+def register(wanted: Registration, witness: Witness = NOBODY) -> tuple[RegisteredModel, bool]:
     """Make or change the row of a model, and vouch that it is there. The second value says whether it is new.
 
     A new model that names no provider belongs to the one whose dialect or list knows it, or else to the only one there
@@ -106,30 +121,33 @@ def register(wanted: Registration) -> tuple[RegisteredModel, bool]:
             model, is_new = RegisteredModel.objects.select_for_update().get_or_create(
                 public_id=wanted.id, defaults={"provider": provider, "name": wanted.id, "upstream_id": wanted.id}
             )
-            model.provider = provider
-        if is_new:
-            _complete(model)
-        _vouch(model)
-        _change(model, wanted)
+        with witness.changing(model, is_new=is_new):
+            if provider is not None:
+                model.provider = provider
+            if is_new:
+                _complete(model)
+            _vouch(model)
+            _change(model, wanted)
     return model, is_new
 
 
-def change(wanted: Registration) -> RegisteredModel | None:
+def change(wanted: Registration, witness: Witness = NOBODY) -> RegisteredModel | None:
     """Change what is given of a model that there is; None where there is none. Raises as `register` does."""
     provider = _named(wanted.provider) if wanted.provider is not UNSET else None
     with transaction.atomic():
         model = RegisteredModel.objects.select_for_update().filter(public_id=wanted.id).first()
         if model is None:
             return None
-        if provider is not None:
-            model.provider = provider
-        if provider is not None or wanted.upstream_id is not UNSET:
-            _vouch(model)
-        _change(model, wanted)
+        with witness.changing(model, is_new=False):
+            if provider is not None:
+                model.provider = provider
+            if provider is not None or wanted.upstream_id is not UNSET:
+                _vouch(model)
+            _change(model, wanted)
     return model
 
 
-def remove(model_id: str) -> bool:
+def remove(model_id: str, witness: Witness = NOBODY) -> bool:
     """Delete a model; whether there was one. Raises `ModelMisconfigured` for one that would be back after a start."""
     with transaction.atomic():
         model = RegisteredModel.objects.select_for_update().filter(public_id=model_id).first()
@@ -139,6 +157,7 @@ def remove(model_id: str) -> bool:
             raise ModelMisconfigured(
                 "This model would be back at the next start. Switch it off instead: enabled=false.", "model_provisioned"
             )
+        witness.deleting(model)
         model.delete()
     return True
 

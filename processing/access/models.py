@@ -106,7 +106,11 @@ class AuditEntry(models.Model):
         verbose_name_plural = _("audit entries")
         ordering = ("-id",)
         default_permissions = ("view",)
-        indexes = [models.Index(fields=("target_kind", "target_id", "-id"), name="audit_of_target")]
+        indexes = [
+            models.Index(fields=("target_kind", "target_id", "-id"), name="audit_of_target"),
+            models.Index(fields=("target_kind", "-id"), name="audit_of_kind"),
+            models.Index(fields=("actor_name", "-id"), name="audit_of_actor"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.target_kind} {self.target_name or self.target_id} {self.action}"

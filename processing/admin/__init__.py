@@ -1,5 +1,7 @@
-"""The admin site, one file per room; Django finds it here and registers what it imports."""
+"""The admin site, one file per room; Django imports this package, and each file registers its pages."""
 
-from processing.admin import access, accounts, cached, documents, foreign, models, queue, runtime, sign_ins, tasks
+import importlib
+import pkgutil
 
-__all__ = ["access", "accounts", "cached", "documents", "foreign", "models", "queue", "runtime", "sign_ins", "tasks"]
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

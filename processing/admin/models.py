@@ -17,11 +17,12 @@ from django.utils.translation import ngettext
 from unfold.decorators import action
 
 from modelsregistry.errors import ModelError
-from modelsregistry.importing import import_models
 from modelsregistry.models import Provider, RegisteredModel
 from processing.admin import model_trial, rendering
-from processing.admin.base import Page
+from processing.admin.actors import actor
+from processing.admin.audited import Audited
 from processing.admin.provider_form import ProviderForm
+from processing.operations.registry_changes import import_models
 
 # What a provider that comes from the environment takes from there at every start, beside its secret; and the proxy, as
 # with another one that secret would go to where the environment did not send it.
@@ -31,8 +32,10 @@ _ROW = ("origin", "created_at", "updated_at")
 
 
 @admin.register(Provider)
-class ProviderPage(Page):
+class ProviderPage(Audited):
     """An endpoint that serves models."""
+
+    audited_as = "provider"
 
     form = ProviderForm
     list_display = ("name", "kind", "base_url", "state", "health", "secret_state", "origin")
@@ -97,7 +100,7 @@ class ProviderPage(Page):
 
     def _import(self, request: HttpRequest, provider: Provider) -> None:
         try:
-            summary = import_models(provider)
+            summary = import_models(provider, actor(request))
         except ModelError as error:
             self.message_user(request, f"{provider.name}: {error.detail}", messages.ERROR)
             return
@@ -174,8 +177,10 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
 
 @admin.register(RegisteredModel)
-class RegisteredModelPage(Page):
+class RegisteredModelPage(Audited):
     """A model that clients may name."""
+
+    audited_as = "model"
 
     form = RegisteredModelForm
     filter_horizontal = ("allowed_users", "allowed_groups")

@@ -37,6 +37,7 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
                 _list(_("Failed sign-ins"), "lock_clock", "axes.accessattempt"),
                 _list(_("Users"), "person", "auth.user"),
                 _list(_("Groups"), "group", "auth.group"),
+                _list(_("Audit"), "policy", "processing.auditentry"),
             ],
         },
         {

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
 
 from processing.admin import rendering
+from processing.admin.actors import actor
 from processing.admin.base import LongList, ReadOnlyPage
 from processing.admin.task_filters import ErrorCodeFilter, ModelFilter
 from processing.errors import ProcessingError
@@ -121,7 +122,7 @@ class TaskPage(ReadOnlyPage, LongList):
         cancelled, ended = 0, 0
         for task in queryset:
             try:
-                lifecycle.cancel(task.owner_id, task.id)
+                lifecycle.cancel(task.owner_id, task.id, actor(request))
             except ProcessingError:
                 ended += 1
             else:

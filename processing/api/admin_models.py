@@ -15,6 +15,7 @@ from modelsregistry import registration
 from modelsregistry.models import RegisteredModel
 from modelsregistry.registration import Registration
 from processing.access import model_access
+from processing.api.actors import actor
 from processing.api.errors import ProblemSerializer
 from processing.api.model_fields import (
     ModelChangeSerializer,
@@ -25,6 +26,7 @@ from processing.api.model_fields import (
 from processing.api.parsers import BoundedJSONParser
 from processing.api.permissions import Administrator
 from processing.errors import InvalidInput, NotFound
+from processing.operations import registry_changes
 
 _PROBLEMS = {"4XX": ProblemSerializer}
 
@@ -64,7 +66,7 @@ class RegistryViewSet(ViewSet):
         wanted = _wanted(body.validated_data["id"], body.validated_data)
         if registration.find(wanted.id) and not request.user.has_perm("modelsregistry.change_registeredmodel"):
             raise PermissionDenied
-        model, is_new = registration.register(wanted)
+        model, is_new = registry_changes.register(wanted, actor(request))
         return Response(_described(model), status=201 if is_new else 200)
 
 
@@ -103,12 +105,12 @@ class RegisteredModelViewSet(RegistryViewSet):
     def partial_update(self, request: Request, id: str) -> Response:
         body = ModelChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        model = registration.change(_wanted(id, body.validated_data))
+        model = registry_changes.change(_wanted(id, body.validated_data), actor(request))
         if model is None:
             raise _not_found()
         return Response(_described(model))
 
-    def destroy(self, _request: Request, id: str) -> Response:
+    def destroy(self, request: Request, id: str) -> Response:
         keys = model_access.limited_to_alone(id)
         if keys:
             raise InvalidInput(
@@ -116,7 +118,7 @@ class RegisteredModelViewSet(RegistryViewSet):
                 "Revoke them, or change what they may use.",
                 "model_limits_keys",
             )
-        if not registration.remove(id):
+        if not registry_changes.remove(id, actor(request)):
             raise _not_found()
         return Response(status=204)
 

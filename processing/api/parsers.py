@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,16 +10,30 @@ from django.core.exceptions import SuspiciousMultipartForm
 from django.core.files.uploadhandler import FileUploadHandler
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
+from rest_framework.utils.json import strict_constant
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON, whose nesting may be no deeper than Python's own reader goes: more is the caller's error, not ours."""
+    """JSON in UTF-8, as RFC 8259 has it, that every reader understands alike.
+
+    A name that stands twice in an object is refused: others take its first value where Python takes its last. The
+    nesting may be no deeper than Python's own reader goes.
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
+            return json.loads(
+                stream.read().decode("utf-8"), parse_constant=strict_constant, object_pairs_hook=_without_doubles
+            )
+        except (ValueError, RecursionError) as error:
+            raise ParseError("The body is no JSON.") from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return found
 
 
 class NoFiles(FileUploadHandler):

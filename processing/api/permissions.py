@@ -37,7 +37,7 @@ class Administrator(BasePermission):
         needed: Mapping[str, str] = view.permission_required  # type: ignore[attr-defined]
         permission = needed.get("GET" if request.method in ("HEAD", "OPTIONS") else request.method or "")
         if permission is None:
-            return True  # the view answers 405 itself
+            return bool(request.user.is_authenticated)  # the view answers 405 itself
         if isinstance(request.auth, ApiKey) and "admin" not in request.auth.scopes:
             return False
         return request.user.is_authenticated and request.user.has_perm(permission)

@@ -1,4 +1,4 @@
-"""What every request gets: an id that follows it into logs and replies, and a path without doubled slashes."""
+"""What every request gets: an id that follows it into logs and replies, a path without doubled slashes, and UTF-8."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 class RequestMiddleware:
     """Keeps the caller's `X-Request-ID` if it is sane, makes one otherwise, and returns it on the response.
 
-    A base URL that ends in a slash makes clients ask for `//api/v2/…`; they mean `/api/v2/…`.
+    A base URL that ends in a slash makes clients ask for `//api/v2/…`; they mean `/api/v2/…`. No `charset` is heeded:
+    every body is UTF-8, and some of the codecs that a header may name fail where a form is read by them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -24,6 +25,7 @@ class RequestMiddleware:
         wanted = request.headers.get("X-Request-ID", "")
         identifier = wanted if _SANE_ID.fullmatch(wanted) else uuid.uuid4().hex
         request.META["api_v2.request_id"] = identifier
+        request.encoding = "utf-8"
         if request.path_info.startswith("//"):
             request.path_info = "/" + request.path_info.lstrip("/")
             request.path = "/" + request.path.lstrip("/")

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import JsonResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
@@ -16,8 +16,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from processing.api import status as status_resource
+from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
+from processing.operations import erasure
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 
@@ -53,6 +55,16 @@ class CancelledSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
     task_id = serializers.UUIDField()
     timestamp = serializers.FloatField()
+
+
+class EndSerializer(serializers.Serializer[Any]):
+    """How a task is to end."""
+
+    erase = serializers.BooleanField(
+        default=False,
+        help_text="Erase the task for good, whatever its state: with its document, its reading, its answer and every "
+        "stored copy. Other tasks that wait for the same document end with `document_gone`.",
+    )
 
 
 class NewestFirst(CursorPagination):
@@ -113,11 +125,21 @@ class TaskViewSet(GenericViewSet[Task]):
 
     @extend_schema(
         operation_id="cancel",
-        summary="Cancel a task",
-        responses={200: CancelledSerializer, "4XX": ProblemSerializer},
+        summary="Cancel a task, or erase it",
+        parameters=[EndSerializer],
+        responses={
+            200: CancelledSerializer,
+            204: OpenApiResponse(description="Erased (`erase=true`)."),
+            "4XX": ProblemSerializer,
+        },
     )
     def destroy(self, request: Request, task_id: str) -> Response:
-        """Stop it: work that has begun ends within two seconds."""
+        """Stop it: work that has begun ends within two seconds. With `erase=true`, nothing is left of it."""
         wanted = status_resource.identifier(task_id)
-        ended = lifecycle.cancel(caller(request).pk, wanted)
+        asked = EndSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        if asked.validated_data["erase"]:
+            erasure.erase_task(caller(request).pk, wanted, actor(request))
+            return Response(status=204)
+        ended = lifecycle.cancel(caller(request).pk, wanted, actor(request))
         return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": ended.timestamp()})

@@ -1,22 +1,28 @@
-"""`POST /api/v2/upload`: store a document once, ask about it often."""
+"""`/api/v2/upload`: store a document once, ask about it often; list those that are stored, and erase one."""
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
+from rest_framework.exceptions import NotFound as InvalidCursor
 from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.uploads import FileViewSet, ReceivedFile
 from processing.documents import intake
 from processing.documents.models import StoredDocument
-from processing.errors import InvalidInput
+from processing.errors import InvalidInput, NotFound
+from processing.operations import erasure
 from processing.runtime.configuration import current
 from processing.runtime.parameters import Parameters
 
@@ -40,8 +46,74 @@ class StoredDocumentSerializer(serializers.Serializer[Any]):
     expires_at = serializers.FloatField(allow_null=True)
 
 
+class StoredDocumentListSerializer(serializers.Serializer[Any]):
+    """A page of them."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = StoredDocumentSerializer(many=True)
+
+
+class LatestFirst(CursorPagination):
+    """By the time they came; `next` and `previous` are links, null at the ends."""
+
+    ordering = ("-created_at", "id")
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+    def decode_cursor(self, request: Request) -> Any:
+        """As DRF, which looks at everything in a cursor but the place that it names."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and not _is_moment(str(cursor.position)):
+            raise InvalidCursor(self.invalid_cursor_message)
+        return cursor
+
+
 class UploadViewSet(FileViewSet):
     """Storing documents."""
+
+    lookup_url_kwarg = "file_id"
+    lookup_value_regex = "[0-9a-fA-F-]{36}"
+
+    @extend_schema(
+        operation_id="uploads",
+        summary="List the caller's stored documents, newest first",
+        parameters=[
+            OpenApiParameter("cursor", str, description="From `next` or `previous`."),
+            OpenApiParameter("page_size", int),
+        ],
+        responses={200: StoredDocumentListSerializer, "4XX": ProblemSerializer},
+    )
+    def list(self, request: Request) -> Response:
+        """One page of the list."""
+        pages = LatestFirst()
+        page = pages.paginate_queryset(StoredDocument.objects.filter(owner=caller(request)), request, self)
+        return pages.get_paginated_response([_shown(document) for document in page or []])
+
+    @extend_schema(
+        operation_id="uploaded",
+        summary="Read what is known of a stored document",
+        responses={200: StoredDocumentSerializer, "4XX": ProblemSerializer},
+    )
+    def retrieve(self, request: Request, file_id: str) -> Response:
+        """What its upload was answered with."""
+        document = StoredDocument.objects.filter(owner=caller(request), pk=_identifier(file_id)).first()
+        if document is None:
+            raise _not_found()
+        return Response(_shown(document))
+
+    @extend_schema(
+        operation_id="erase_upload",
+        summary="Erase a stored document",
+        description="Its bytes, its readings and the stored answers go for good. Tasks that wait for it end with "
+        "`document_gone`; tasks that have ended keep their answers.",
+        responses={204: None, "4XX": ProblemSerializer},
+    )
+    def destroy(self, request: Request, file_id: str) -> Response:
+        """Nothing is left of it but the answers of tasks."""
+        erasure.erase_document(caller(request).pk, _identifier(file_id), actor(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
         operation_id="upload",
@@ -65,6 +137,26 @@ def take_in(owner: User, file: ReceivedFile, parameters: Parameters) -> StoredDo
         raise InvalidInput("The file is empty.", "empty_file")
     rules = intake.Rules(parameters.supported_formats, parameters.blocked_extensions, parameters.files_kept_for)
     return intake.take_in(owner, file, file.sha256, rules)
+
+
+def _identifier(file_id: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(file_id)
+    except ValueError:
+        raise _not_found() from None
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such file.", "file_not_found")
+
+
+def _is_moment(place: str) -> bool:
+    """Whether a database can compare it with a time."""
+    try:
+        moment = datetime.fromisoformat(place)
+        return moment.tzinfo is not None and moment.astimezone(UTC) is not None
+    except (ValueError, OverflowError):
+        return False
 
 
 def _shown(document: StoredDocument) -> dict[str, Any]:

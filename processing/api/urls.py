@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
@@ -51,10 +53,13 @@ site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
 
-_schema = SpectacularJSONAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
-_docs = SpectacularSwaggerView.as_view(
-    url_name="openapi", permission_classes=[AllowAny], authentication_classes=[], title="API v2"
-)
+_OPEN: dict[str, Any] = {
+    "permission_classes": [AllowAny],
+    "authentication_classes": [],
+    "http_method_names": ["get", "head"],  # DRF's answer to OPTIONS has no template to be rendered with
+}
+_schema = SpectacularJSONAPIView.as_view(**_OPEN)
+_docs = SpectacularSwaggerView.as_view(url_name="openapi", title="API v2", **_OPEN)
 
 urlpatterns = [
     re_path(r"^api/v2/openapi\.json/?$", _schema, name="openapi"),

@@ -34,6 +34,23 @@ def gone(paths: Collection[str]) -> set[str]:
     return missing if missing and _holds_anything() else set()
 
 
+def directory_of(owner_id: int) -> str:
+    """Where all that an owner has stored lies."""
+    return f"{ROOT}/{owner_id}"
+
+
+def stored(below: str = ROOT) -> Iterator[str]:
+    """The files of stored documents, one directory at a time; of one owner, `below` their directory."""
+    try:
+        directories, files = default_storage.listdir(below)
+    except FileNotFoundError:
+        return
+    for name in files:
+        yield f"{below}/{name}"
+    for name in directories:
+        yield from stored(f"{below}/{name}")
+
+
 def _holds_anything() -> bool:
     try:
         return any(default_storage.listdir(ROOT))

@@ -47,6 +47,7 @@ def keep(  # noqa: PLR0913 - a row has so many columns
     if not _stored(path, size):
         _save(path, file)
     row = {"format": format.name, "media_type": format.media_type, "size": size, "path": path, "pages": pages}
+    row["created_at"] = timezone.now()  # Finer than the database's own in SQLite, whose lists of files page by it.
     document, is_new = StoredDocument.objects.get_or_create(
         owner=cast(User, owner),
         sha256=sha256,
@@ -93,7 +94,7 @@ def erase(document: StoredDocument) -> None:
 
 def _path(owner: AbstractBaseUser, sha256: str) -> str:
     """Where the bytes lie; nothing that a client chose is part of it."""
-    return f"{disposal.ROOT}/{owner.pk}/{sha256[:2]}/{sha256}"
+    return f"{disposal.directory_of(owner.pk)}/{sha256[:2]}/{sha256}"
 
 
 def _stored(path: str, size: int) -> bool:

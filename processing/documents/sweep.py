@@ -39,7 +39,7 @@ class Sweep:
         if self._walk is None:
             if time.monotonic() < self._rest_until:
                 return 0
-            self._walk = _stored() if StoredDocument.objects.exists() else iter(())
+            self._walk = disposal.stored() if StoredDocument.objects.exists() else iter(())
         deleted = 0
         for _ in range(0, files, _BATCH):
             batch = list(islice(self._walk, _BATCH))
@@ -49,18 +49,6 @@ class Sweep:
                 self._rest_until = time.monotonic() + GRACE.total_seconds()
                 return deleted + _delete_forgotten_uploads()
         return deleted
-
-
-def _stored(below: str = disposal.ROOT) -> Iterator[str]:
-    """The files of stored documents, one directory at a time."""
-    try:
-        directories, files = default_storage.listdir(below)
-    except FileNotFoundError:
-        return
-    for name in files:
-        yield f"{below}/{name}"
-    for name in directories:
-        yield from _stored(f"{below}/{name}")
 
 
 def _delete_orphans(paths: Sequence[str]) -> int:

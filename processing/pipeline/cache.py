@@ -1,8 +1,9 @@
 """Computed once and used again: a value under the digest of all that it was made from, for one owner.
 
 Who computes holds a lease on the row; others who want the same wait for it. The lease is as good as the claim of the
-task that took it, so it ends with that task, however it ends, and a waiter takes over. Nothing that goes wrong here
-fails a task: it then computes by itself.
+task that took it, so it ends with that task, however it ends, and a waiter takes over. A task that was erased or
+cancelled meanwhile, or whose document was erased, keeps nothing. Nothing that goes wrong here fails a task: it then
+computes by itself.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db import Error, IntegrityError, connection
+from django.db import Error, IntegrityError, connection, transaction
 from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
 from processing.pipeline.models import CachedResult
+from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim
 from processing.tasks.models import Status, Task
 
@@ -113,7 +115,7 @@ def _looked_up(key: Key, form: Form[Value], terms: Terms, token: int) -> Found[V
     """As `_kept_or_ours`; None while another is at it."""
     row = _row(key, terms)
     if row is None:
-        return _inserted(key, terms, token) or None
+        return _inserted(key, terms, token)
     if row.fresh and not terms.renew:
         kept = _unpacked(row.pk, form, key)
         if kept is not None:
@@ -149,22 +151,32 @@ def _row(key: Key, terms: Terms) -> _Row | None:
     return _Row(pk, token, until is not None, bool(leased), bool(fresh))
 
 
-def _inserted(key: Key, terms: Terms, token: int) -> bool:
-    """Whether the row is ours; of many who insert it at once, one wins."""
+def _inserted(key: Key, terms: Terms, token: int) -> bool | None:
+    """Whether the row is ours; of many who insert it at once, one wins, and the others get None. False: we may keep
+    nothing."""
     until = _from_now(_time_left(terms))
     try:
-        CachedResult.objects.create(
-            kind=key.kind,
-            owner_id=key.owner_id,
-            digest=key.digest,
-            document_sha256=key.document_sha256,
-            token=token,
-            computing_until=until,
-            expires_at=until,
-        )
+        with transaction.atomic():
+            if not _may_keep(terms.claim):
+                return False
+            CachedResult.objects.create(
+                kind=key.kind,
+                owner_id=key.owner_id,
+                digest=key.digest,
+                document_sha256=key.document_sha256,
+                token=token,
+                computing_until=until,
+                expires_at=until,
+            )
     except IntegrityError:
-        return False
+        return None
     return True
+
+
+def _may_keep(claim: Claim) -> bool:
+    """Whether the task is still this worker's, and its document still there. Whoever erases either waits until this
+    transaction ends, and so finds what was kept in it."""
+    return bool(lifecycle.held(claim).filter(document__isnull=False).select_for_update().values_list("seq"))
 
 
 def _taken(row: _Row, terms: Terms, token: int) -> bool:
@@ -178,12 +190,14 @@ def _keep(key: Key, token: int, packed: bytes | None, terms: Terms) -> None:
     if content is None or len(content) > MAX_BYTES:
         return _leave(key, token, _NOT_KEPT)
     try:
-        _rows(key).filter(token=token).update(
-            content=content,
-            computing_until=None,
-            created_at=Now(),
-            expires_at=_from_now(terms.lifetime),
-        )
+        with transaction.atomic():
+            if _may_keep(terms.claim):
+                _rows(key).filter(token=token).update(
+                    content=content,
+                    computing_until=None,
+                    created_at=Now(),
+                    expires_at=_from_now(terms.lifetime),
+                )
     except Error as error:
         _lost("cache could not be written", error)
 

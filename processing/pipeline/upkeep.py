@@ -18,6 +18,11 @@ def forget(owner_id: int, document_sha256: str) -> int:
     return CachedResult.objects.filter(owner_id=owner_id, document_sha256=document_sha256).delete()[0]
 
 
+def forget_all(owner_id: int) -> int:
+    """Delete all that was made for this owner; what is being made now will not be kept."""
+    return CachedResult.objects.filter(owner_id=owner_id).delete()[0]
+
+
 def delete_expired() -> int:
     """Delete what is out of date and that nobody is at work on. Returns how many, at most some hundreds."""
     idle = Q(computing_until__isnull=True) | Q(computing_until__lt=Now())

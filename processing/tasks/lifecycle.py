@@ -24,6 +24,8 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from processing.access import audit
+from processing.access.audit import Actor, Target
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
 from processing.tasks import taking
@@ -125,6 +127,11 @@ def still_held(claim: Claim) -> bool:
     return _held(claim).exists()
 
 
+def held(claim: Claim) -> QuerySet[Task]:
+    """The task while it is this worker's, and nothing afterwards: the condition of whatever a worker writes."""
+    return _held(claim)
+
+
 def progress(claim: Claim, percent: float, step: str) -> bool:
     """Say how far the work is, in percent of the whole, and what it is doing; False when the lease is lost."""
     return _held(claim).update(progress=min(max(percent, 0.0), 99.9), step=step[:120]) == 1
@@ -186,19 +193,22 @@ def release(claim: Claim, *, delay: float = 0.0) -> bool:
     return released == 1
 
 
-def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
+def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> datetime:
     """End the owner's task as `cancelled`, which is final; the worker that runs it notices and stops.
 
     Returns when. Raises `NotFound` for a stranger's task, `InvalidInput` (`task_finished`) for one that has ended.
     """
     own = Task.objects.filter(owner_id=owner_id, id=task_id)
-    won = own.exclude(status__in=FINAL).update(
-        status=Status.CANCELLED,
-        step="cancelled",
-        lease_token=F("lease_token") + 1,
-        lease_expires_at=None,
-        completed_at=Now(),
-    )
+    with transaction.atomic():
+        won = own.exclude(status__in=FINAL).update(
+            status=Status.CANCELLED,
+            step="cancelled",
+            lease_token=F("lease_token") + 1,
+            lease_expires_at=None,
+            completed_at=Now(),
+        )
+        if won:
+            audit.record(by, "cancelled", target(task_id, owner_id))
     row = own.values("status", "completed_at").first()
     if row is None:
         raise NotFound("There is no such task.", "task_not_found")
@@ -206,6 +216,11 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
         raise InvalidInput(f"The task has already ended: it is {row['status']}.", "task_finished")
     logger.info("task cancelled", extra={"task": task_id})
     return row["completed_at"] or timezone.now()
+
+
+def target(task_id: uuid.UUID, owner_id: int) -> Target:
+    """A task as the audit names it: not by its file's name, which would outlive its erasure there."""
+    return Target("task", str(task_id), f"of user {owner_id}")
 
 
 def reap(seqs: Collection[int] | None = None) -> int:

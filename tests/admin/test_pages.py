@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from modelsregistry.models import Provider, RegisteredModel
-from processing.access.models import ApiKey
+from processing.access import audit
+from processing.access.models import ApiKey, AuditEntry
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import WorkerHost
@@ -31,6 +32,7 @@ LISTS = [
     ("processing.configurationrevision", "timeout"),
     ("modelsregistry.provider", "Built-in server"),
     ("modelsregistry.registeredmodel", "local-model"),
+    ("processing.auditentry", "laptop"),
     ("auth.user", "ada"),
     ("auth.group", ""),
 ]
@@ -45,7 +47,9 @@ def rows(
         public_id="local-model", name="Local", provider=provider, upstream_id="local"
     )
     cached = CachedResult.objects.create(owner=task.owner, kind="answer", content=b"...", expires_at=timezone.now())
+    audit.record(audit.SERVICE, "revoked", audit.Target("key", "1", "laptop"))
     return {
+        "processing.auditentry": AuditEntry.objects.get(),
         "processing.cachedresult": cached,
         "processing.task": task,
         "processing.storeddocument": document,

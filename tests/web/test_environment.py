@@ -32,3 +32,35 @@ def test_a_malformed_variable_ends_the_start_and_is_named(capsys: pytest.Capture
     with pytest.raises(SystemExit):
         environment.read({"DATABASE_URL": "postgres://a@localhost/a", "API_V2_WEB_THREADS": "many"})
     assert "API_V2_WEB_THREADS" in capsys.readouterr().err
+
+
+GOOD = "k7Qx0-Zp_3vLr8TnWq2YbJ5sHd9MfGc1"
+
+
+@pytest.mark.parametrize("key", [GOOD, GOOD * 3, ""])
+def test_a_random_secret_key_is_taken(key: str) -> None:
+    assert environment.read({"SECRET_KEY": key} if key else {}).secret_key == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "change-me",
+        "changeme" * 8,
+        "secret",
+        "your-secret-key-goes-here-0123456789abcdef",
+        "django-insecure-" + GOOD * 2,
+        "CHANGE_THIS_" + GOOD,
+        GOOD[:31],
+        "ab" * 40,
+        "0" * 64,
+    ],
+)
+def test_a_secret_key_that_others_know_ends_the_start(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        environment.read({"SECRET_KEY": key})
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told.startswith("SECRET_KEY: this takes at least 32 random characters")
+    assert len(told.splitlines()) == 1
+    assert key not in told or key == "secret"  # the hint imports a module of that name

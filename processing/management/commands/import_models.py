@@ -9,8 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from modelsregistry.contract import ListsModels
 from modelsregistry.discovery import driver_class
 from modelsregistry.errors import ModelError
-from modelsregistry.importing import ImportSummary, import_models
+from modelsregistry.importing import ImportSummary
 from modelsregistry.models import Provider
+from processing.access import audit
+from processing.operations.registry_changes import import_models
 
 
 class Command(BaseCommand):
@@ -25,7 +27,7 @@ class Command(BaseCommand):
         failed = 0
         for provider in _providers(options["provider"]):
             try:
-                summary = import_models(provider)
+                summary = import_models(provider, audit.COMMAND)
             except ModelError as error:
                 failed += 1
                 self.stderr.write(f"{provider.name}: {error.detail} ({error.code})")
