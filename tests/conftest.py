@@ -20,7 +20,7 @@ from processing.runtime import configuration
 pytest_plugins = ["tests.stack.service"]
 
 
-append_only = import_module("processing.migrations.0006_audit_is_append_only")
+append_only = import_module("processing.migrations.0007_audit_is_append_only")
 
 
 @pytest.fixture(scope="session", autouse=True)
