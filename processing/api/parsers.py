@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import SuspiciousMultipartForm
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousMultipartForm
 from django.core.files.uploadhandler import FileUploadHandler
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from processing.runtime import strict_json
+
 
 class BoundedJSONParser(JSONParser):
-    """JSON, whose nesting may be no deeper than Python's own reader goes: more is the caller's error, not ours."""
+    """JSON of bounded size and depth, in which no name comes twice. The rest is the caller's error, not ours."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        """Raises `ParseError`, `InvalidInput` (`duplicate_key`) and `RequestDataTooBig`."""
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise RequestDataTooBig
         try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
+            return strict_json.loads(body)
+        except strict_json.MalformedJsonError as error:
+            raise ParseError from error
 
 
 class NoFiles(FileUploadHandler):

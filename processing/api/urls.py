@@ -44,6 +44,7 @@ site.register("api/version", version.VersionViewSet, "version")
 site.register("api/v1/models", admin_models.RegistryViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
 site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
+site.register("admin/config/revisions", admin_config.RevisionViewSet, "admin-config-revisions")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
 
