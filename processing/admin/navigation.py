@@ -43,6 +43,12 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _list(_("Worker hosts"), "dns", "processing.workerhost"),
                 _list(_("Stored results"), "cached", "processing.cachedresult"),
+                {
+                    "title": _("Configuration"),
+                    "icon": "tune",
+                    "link": reverse("admin:processing_configuration"),
+                    "permission": _may_view("processing.configurationrevision"),
+                },
                 _list(_("Configuration history"), "history", "processing.configurationrevision"),
                 {"title": _("API documentation"), "icon": "api", "link": reverse("docs")},
             ],

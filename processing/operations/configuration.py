@@ -42,7 +42,7 @@ def change(partial: Mapping[str, Any], terms: Terms) -> Changed:
     row too, so that both always tell the same. Raises `InvalidInput`."""
     author = _author(terms)
     with transaction.atomic():
-        before = configuration.current().parameters.model_configs
+        before = configuration.newest().parameters.model_configs
         changed = configuration.change(partial, author=author, reason=terms.reason, expected=terms.expected)
         if _MODELS in partial:
             named = partial[_MODELS]
@@ -112,14 +112,9 @@ def export() -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    """The configuration in force as JSON, without secrets: `api_v2`, and for each dotted key in `sources` where its
+    """The newest configuration as JSON, without secrets: `api_v2`, and for each dotted key in `sources` where its
     value comes from (`default`, `environment:<VARIABLE>`, `stored`, `registry`)."""
-    return with_models(configuration.current())
-
-
-def with_models(in_force: InForce) -> dict[str, Any]:
-    """The same of a configuration that may be another than the newest, with the models as they are now."""
-    whole = configuration.as_document(in_force)
+    whole = configuration.as_document(configuration.newest())
     for entry in registry.catalogue():
         for key in SETTINGS_OF_MODELS:
             value, name = getattr(entry, key), f"{_MODELS}.{entry.id}.{key}"

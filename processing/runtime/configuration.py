@@ -101,6 +101,13 @@ def current() -> InForce:
         _asking.release()
 
 
+def newest() -> InForce:
+    """The configuration as it is stored at this moment, for those who are about to change it. Raises
+    `django.db.DatabaseError`."""
+    with _asking:
+        return _refreshed(_known).in_force
+
+
 def _refreshed(known: _Known | None) -> _Known:
     global _known
     asked_at = time.monotonic()
@@ -210,12 +217,6 @@ def require_revision(expected: int | None, newest: int) -> None:
 def _changed(row: ConfigurationRevision | None, found: tuple[Difference, ...]) -> Changed:
     now = _in_force(row)
     return Changed(now.parameters, now.revision, now.sources, found)
-
-
-def at(revision: int) -> InForce | None:
-    """What that revision puts in force in this environment; 0: the defaults. None where there is no such revision."""
-    row = ConfigurationRevision.objects.filter(pk=revision).first()
-    return _in_force(row) if row or revision == 0 else None
 
 
 def stored() -> tuple[int, Document]:
