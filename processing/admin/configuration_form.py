@@ -157,8 +157,8 @@ class ConfigurationForm(forms.Form):
         if setting.kind != "object":
             return value
         bound = self[setting.name]
-        shown = self.fields[setting.name].to_python(self.data.get(bound.html_initial_name))
-        return as_change(differences(without_nulls(shown), without_nulls(value)))
+        shown: Document | None = self.fields[setting.name].to_python(self.data.get(bound.html_initial_name))
+        return as_change(differences(without_nulls(shown or {}), without_nulls(value)))
 
     def _row(self, setting: Setting) -> Row:
         reset = RESET + setting.name
@@ -203,7 +203,8 @@ def _field(setting: Setting, value: Any) -> forms.Field:
         case "integer" | "number":
             kind = forms.IntegerField if setting.kind == "integer" else forms.FloatField
             bounds: dict[str, Any] = {"min_value": setting.minimum, "max_value": setting.maximum}
-            return kind(**common, **bounds, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}))
+            attributes = {"inputmode": "decimal", "placeholder": "null" if setting.nullable else ""}
+            return kind(**common, **bounds, widget=UnfoldAdminTextInputWidget(attrs=attributes))
         case "array":
             return NamesField(**common, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
         case "object":

@@ -67,7 +67,7 @@ class RevisionPage(ReadOnlyPage):
         return request.user.has_perm(configuration.MAY_CHANGE)
 
     @action(  # type: ignore[untyped-decorator]  # unfold is untyped
-        description=_("Restore this"), url_path="restore", icon="restore", permissions=["restore"]
+        description=_("Restore this"), url_path="restore", icon="settings_backup_restore", permissions=["restore"]
     )
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         # A link is followed without asking: it leads to a page that asks.
