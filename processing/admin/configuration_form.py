@@ -233,6 +233,6 @@ def _words(value: Any) -> str:
     """A value as people read it."""
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
-    if value is None or value == {}:
+    if value == {}:
         return _("none")
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) else json.dumps(value)
