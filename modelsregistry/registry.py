@@ -99,16 +99,20 @@ def default_model(wanted: str, *, chosen: bool, asker: Asker | None = None) -> M
     return found
 
 
-def configure(model_id: str, settings: Mapping[str, float | None]) -> None:
-    """Set a model's own `temperature`, `max_tokens` and `timeout`, those that are given; None takes one away.
+def configure(model_id: str, settings: Mapping[str, float | None]) -> int | None:
+    """Set a model's own `temperature`, `max_tokens` and `timeout`, those that are given; None takes one away. Returns
+    the primary key of the row where that changed it.
 
     An id that is not registered is left alone: its settings wait for it in the configuration.
     """
     unknown = sorted(set(settings) - {"temperature", "max_tokens", "timeout"})
     if unknown:
         raise ValueError(f"no settings of a model: {', '.join(unknown)}")
-    if settings:
-        RegisteredModel.objects.filter(public_id=model_id).update(**settings, updated_at=Now())
+    differing = RegisteredModel.objects.filter(public_id=model_id).exclude(**settings)
+    row = differing.values_list("pk", flat=True).first() if settings else None
+    if row is not None:
+        RegisteredModel.objects.filter(pk=row).update(**settings, updated_at=Now())
+    return row
 
 
 def _offered(asker: Asker | None = None) -> QuerySet[RegisteredModel]:

@@ -1,7 +1,7 @@
 """One tree of errors that a client may see: a family, a stable code and a safe sentence.
 
     ProcessingError
-    ├── InvalidInput          validation_error   400, 413, 415 or 422 by code
+    ├── InvalidInput          validation_error   400, 412, 413, 415 or 422 by code
     ├── AccessDenied          auth_error         401, 403
     ├── NotFound              system_error       404
     ├── LimitReached          rate_limit_error   429

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 
-def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """django-unfold's navigation, in its own shape; icons are names of Material Symbols."""
     return [
         {
@@ -46,11 +46,20 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _list(_("Worker hosts"), "dns", "processing.workerhost"),
                 _list(_("Stored results"), "cached", "processing.cachedresult"),
-                _list(_("Configuration history"), "history", "processing.configurationrevision"),
+                *_configuration(request),
                 {"title": _("API documentation"), "icon": "api", "link": reverse("docs")},
             ],
         },
     ]
+
+
+def _configuration(request: HttpRequest) -> list[dict[str, Any]]:
+    """The configuration and its history, whose addresses begin alike: only one of them is where the reader is."""
+    history = _list(_("Configuration history"), "history", "processing.configurationrevision")
+    link = reverse("admin:processing_configuration")
+    is_here = request.path == link
+    now = {**history, "title": _("Configuration"), "icon": "tune", "link": link, "active": is_here}
+    return [now, {**history, "active": request.path.startswith(history["link"]) and not is_here}]
 
 
 def _list(title: str, icon: str, label: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+
+from processing.runtime.overrides import Difference
 
 LINE_LENGTH = 40
 # A browser lays out a text of this length at once; an answer that repeats a whole book is better fetched by the API.
@@ -56,6 +58,25 @@ def as_json(value: Any) -> SafeString:
 def badge(text: str, kind: str = "") -> SafeString:
     """A coloured label; `kind` is `success`, `danger`, `warning`, `info` or nothing."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "type": kind})
+
+
+def differences(found: Sequence[Difference], limit: int | None = None, length: int = BLOCK_LENGTH) -> SafeString:
+    """Settings with what they were and what they are; of many the first `limit`, of long values the beginning."""
+    shown = [
+        {"key": visible(each.key), "old": _value(each.old, length), "new": _value(each.new, length)}
+        for each in found[:limit]
+    ]
+    return render_to_string(
+        "processing/admin/differences.html", {"differences": shown, "left": len(found) - len(shown)}
+    )
+
+
+def _value(value: Any, length: int) -> str:
+    """A setting's value; empty where its default holds."""
+    if value is None:
+        return ""
+    text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def citations(found: list[Mapping[str, Any]]) -> SafeString:

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import SuspiciousMultipartForm
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousMultipartForm
 from django.core.files.uploadhandler import FileUploadHandler
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
-from rest_framework.utils.json import strict_constant
+
+from processing.runtime import strict_json
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON in UTF-8, as RFC 8259 has it, that every reader understands alike.
-
-    A name that stands twice in an object is refused: others take its first value where Python takes its last. The
-    nesting may be no deeper than Python's own reader goes.
-    """
+    """JSON of bounded size and depth, in which no name comes twice. The rest is the caller's error, not ours."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        """Raises `ParseError`, `InvalidInput` (`duplicate_key`) and `RequestDataTooBig`."""
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise RequestDataTooBig
         try:
-            return json.loads(
-                stream.read().decode("utf-8"), parse_constant=strict_constant, object_pairs_hook=_without_doubles
-            )
-        except (ValueError, RecursionError) as error:
-            raise ParseError("The body is no JSON.") from error
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in an object")
-    return found
+            return strict_json.loads(body)
+        except strict_json.MalformedJsonError as error:
+            raise ParseError from error
 
 
 class NoFiles(FileUploadHandler):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from django.conf import settings
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from processing.access import restrictions
 from processing.access.models import ApiKey
+from processing.queue import admission
+from processing.runtime.configuration import current
+
+if TYPE_CHECKING:  # DRF's views load the default permissions, and so this module
+    from rest_framework.views import APIView
 
 
 class PublicEndpoint(BasePermission):
@@ -22,6 +27,20 @@ class PublicEndpoint(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         name = view.public_name  # type: ignore[attr-defined]
         return name == "health" or name in settings.API_V2_PUBLIC_ENDPOINTS or request.user.is_authenticated
+
+
+class SwitchedOn(BasePermission):
+    """Nothing new is taken while the service is switched off. Reading goes on, and so does DELETE, which cancels.
+
+    One of the default permissions, so that a new route has it too; what must work all the same, such as signing in,
+    names its own.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Raises `ServiceUnavailable` (`disabled`)."""
+        if request.method not in (*SAFE_METHODS, "DELETE"):
+            admission.require_switched_on(current().parameters)
+        return True
 
 
 class Administrator(BasePermission):

@@ -21,7 +21,7 @@ from processing.api.upload import take_in
 from processing.api.uploads import FileViewSet
 from processing.documents import store
 from processing.documents.models import StoredDocument
-from processing.errors import InvalidInput, NotFound, ServiceUnavailable
+from processing.errors import InvalidInput, NotFound
 from processing.pipeline import page_ranges, sight
 from processing.pipeline.options import RequestOptions
 from processing.queue import admission, retention
@@ -31,8 +31,6 @@ from processing.runtime.model_settings import effective
 from processing.runtime.parameters import Parameters
 from processing.tasks.lifecycle import Submission
 from processing.tasks.models import Task
-
-_CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
 
 
 class ProcessViewSet(FileViewSet):
@@ -47,8 +45,6 @@ class ProcessViewSet(FileViewSet):
     def create(self, request: Request) -> Response:
         """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`."""
         in_force = current()
-        if not in_force.parameters.enabled:
-            raise ServiceUnavailable("API v2 is switched off.", "disabled", retry_after=_CLOSED_FOR)
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
         admission.require_room(admission.Caller(caller(request).pk, key), in_force.parameters)
         self.require_means(request)

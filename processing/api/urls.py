@@ -50,6 +50,7 @@ site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
 site.register("api/v1/auths/api_key", api_keys.ApiKeyViewSet, "api-keys")
 site.register("api/v1/auths", auths.AuthViewSet, "auths")
 site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
+site.register("admin/config/revisions", admin_config.RevisionViewSet, "admin-config-revisions")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
 

@@ -40,7 +40,7 @@ def compose(  # noqa: PLR0913 - all that a request is made of
         model=model,
         question=question,
         instruction=instruction,
-        pages=pages,
+        pages=pages if parameters.enable_multimodal else tuple(_in_one_way(page) for page in pages),
         deadline=deadline,
         system=system,
         temperature=options.temperature,
@@ -54,3 +54,8 @@ def mending(request: GenerationRequest, reply: str, problems: Sequence[str]) -> 
     """The same request once more, with what was wrong with the reply to it."""
     told = _MEND.format(problems="\n".join(f"- {each}" for each in problems), reply=reply[:_MOST_OF_REPLY])
     return dataclasses.replace(request, instruction=f"{request.instruction}\n\n{told}")
+
+
+def _in_one_way(page: SourcePage) -> SourcePage:
+    """A page that is shown, without its text."""
+    return page if page.image is None else dataclasses.replace(page, text="")

@@ -1,5 +1,5 @@
-"""Whether a submission may be taken: the bounds of the queue, of memory and of the disk, asked before the body is read
-and again before the task is written."""
+"""Whether a submission may be taken: the switch, the bounds of the queue, of memory and of the disk, asked before the
+body is read and, but for memory and disk, again before the task is written."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from processing.tasks.models import Status, Task
 # which is more than all hosts of one database write in a second.
 _FAR = 2000
 _FRESH = 1.0
+_CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
 # PostgreSQL: the key of the lock that those who come near a bound take in turn. SQLite has one writer at a time anyway.
 _LOCK_OF_QUEUE = 0x41504932
 
@@ -32,6 +33,12 @@ class Caller:
 
     owner_id: int
     api_key_id: int | None
+
+
+def require_switched_on(parameters: Parameters) -> None:
+    """Raises `ServiceUnavailable` (`disabled`) while an administrator lets nothing new in; what was taken goes on."""
+    if not parameters.enabled:
+        raise ServiceUnavailable("API v2 is switched off.", "disabled", retry_after=_CLOSED_FOR)
 
 
 def require_room(caller: Caller, parameters: Parameters) -> None:

@@ -10,6 +10,7 @@ from django.db import transaction
 from processing.documents import store
 from processing.errors import LimitReached, NotFound, ServiceUnavailable
 from processing.queue import admission, line, pace, retention
+from processing.runtime.configuration import current
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Submission
@@ -26,10 +27,12 @@ class Place:
 
 
 def submit(submission: Submission, parameters: Parameters) -> tuple[Task, Place]:
-    """Write the task, or refuse it: raises what `admission.require_room` does. The workers' broker sees the row itself:
-    there is nothing to send, and nothing to lose. Raises `NotFound` where the document has been erased meanwhile."""
+    """Write the task, or refuse it: raises what `admission.require_switched_on` and `require_room` do. The workers'
+    broker sees the row itself: there is nothing to send, and nothing to lose. Raises `NotFound` where the document has
+    been erased meanwhile."""
     document = submission.document
     try:
+        admission.require_switched_on(current().parameters)  # it may have been while the document arrived
         with transaction.atomic():
             admission.require_room(admission.Caller(submission.owner_id, submission.api_key_id), parameters)
             if not store.use(document, parameters.files_kept_for):

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,17 @@ from pydantic import ValidationError
 from processing.errors import InvalidInput, ServiceUnavailable
 from processing.runtime.defaults import defaults, differing
 from processing.runtime.models import ConfigurationRevision
-from processing.runtime.overrides import Document, dotted, laid_over, leaves, without, without_nulls
+from processing.runtime.overrides import (
+    Difference,
+    Document,
+    as_change,
+    differences,
+    dotted,
+    laid_over,
+    leaves,
+    without,
+    without_nulls,
+)
 from processing.runtime.parameters import Parameters
 from processing.runtime.validation import locations, problems, validated
 
@@ -48,6 +58,13 @@ class InForce:
     def was_set(self, key: str) -> bool:
         """Whether an operator set this parameter, in the environment or at run time."""
         return self.sources.get(key, "default") != "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(InForce):
+    """What is in force after a change, and what the change did: no `differences`, no new revision."""
+
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,13 @@ def current() -> InForce:
         _asking.release()
 
 
+def newest() -> InForce:
+    """The configuration as it is stored at this moment, for those who are about to change it. Raises
+    `django.db.DatabaseError`."""
+    with _asking:
+        return _refreshed(_known).in_force
+
+
 def _refreshed(known: _Known | None) -> _Known:
     global _known
     asked_at = time.monotonic()
@@ -117,50 +141,105 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
-def change(partial: Mapping[str, Any], *, author: User | None, reason: str = "") -> InForce:
+def change(
+    partial: Mapping[str, Any], *, author: User | None, reason: str = "", expected: int | None = None
+) -> Changed:
     """Change some settings, all of them or none; null resets one to its default. Returns what is then in force.
 
-    Two changes at the same time both hold, the later over the earlier. Raises `InvalidInput` with a sentence per
-    dotted key.
+    Two changes at the same time both hold, the later over the earlier; unless `expected` is given: then nothing is
+    changed where another revision than that is in force. Raises `InvalidInput` with a sentence per dotted key, or with
+    the code `revision_mismatch`.
     """
-    _refuse_invalid(partial)
+    _refuse_invalid(_with_defaults_for_nulls(partial, defaults().values))
+    return _write(lambda stored: without_nulls(laid_over(stored, partial)), _Note(author, reason, expected))
+
+
+def replace(
+    overrides: Mapping[str, Any],
+    *,
+    author: User | None,
+    reason: str = "",
+    expected: int | None = None,
+    skip_invalid: bool = False,
+) -> Changed:
+    """Make `overrides` all that is stored: every other setting goes back to its default. Raises as `change` does;
+    with `skip_invalid`, what this version of the service does not understand is left out instead."""
+    wanted = _valid_part(without_nulls(overrides)) if skip_invalid else without_nulls(overrides)
+    _refuse_invalid(wanted)
+    return _write(lambda _stored: wanted, _Note(author, reason, expected))
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a revision says beside its settings, and the revision that it must follow, None being any."""
+
+    author: User | None
+    reason: str
+    expected: int | None
+
+
+def _write(edit: Callable[[Document], Document], note: _Note) -> Changed:
+    """Store what `edit` makes of the stored settings."""
     for _ in range(MAX_COLLISIONS):
         newest = ConfigurationRevision.objects.first()
-        stored = _valid_part(newest.overrides if newest else {})
-        overrides = without_nulls(laid_over(stored, partial))
-        if newest is not None and overrides == newest.overrides:
-            return _in_force(newest)
-        # The next number is taken by hand: whoever comes second fails to insert it, and merges anew.
+        require_revision(note.expected, newest.pk if newest else 0)
+        overrides = edit(_valid_part(newest.overrides if newest else {}))
+        found = differences(newest.overrides if newest else {}, overrides)
+        if not found:
+            return _changed(newest, ())
+        # The next number is taken by hand: whoever comes second fails to insert it, and begins anew.
         row = ConfigurationRevision(
             pk=(newest.pk if newest else 0) + 1,
             overrides=overrides,
-            changes=dict(partial),
-            author=author,
-            reason=reason,
+            changes=as_change(found),
+            author=note.author,
+            reason=note.reason,
         )
         with contextlib.suppress(IntegrityError), transaction.atomic():
             row.save(force_insert=True)
-            logger.info("Configuration changed", extra={"revision": row.pk, "keys": _keys(partial)})
+            keys = ",".join(difference.key for difference in found)
+            logger.info("Configuration changed", extra={"revision": row.pk, "keys": keys})
             forget()
             transaction.on_commit(forget)  # what another thread has read meanwhile is the former configuration
-            return _in_force(row)
+            return _changed(row, found)
     raise ServiceUnavailable("Too many changes at the same time.", "configuration_busy", retry_after=1)
 
 
-def _keys(partial: Mapping[str, Any]) -> str:
-    return ",".join(dotted(path) for path, _ in leaves(partial))
-
-
-def _refuse_invalid(partial: Mapping[str, Any]) -> None:
-    values = defaults().values
-    try:
-        validated(laid_over(values, _with_defaults_for_nulls(partial, values)))
-    except ValidationError as error:
+def require_revision(expected: int | None, newest: int) -> None:
+    """Raises `InvalidInput` (`revision_mismatch`) where another revision was expected than the newest."""
+    if expected not in (None, newest):
         raise InvalidInput(
-            "The configuration was not changed: some settings are not valid.",
-            "invalid_parameter",
-            errors=problems(error),
-        ) from error
+            f"The configuration was changed meanwhile: revision {newest} is in force. Read it, and decide anew.",
+            "revision_mismatch",
+        )
+
+
+def _changed(row: ConfigurationRevision | None, found: tuple[Difference, ...]) -> Changed:
+    now = _in_force(row)
+    return Changed(now.parameters, now.revision, now.sources, found)
+
+
+def stored() -> tuple[int, Document]:
+    """The newest revision's number, and the settings that differ from the defaults since."""
+    row = ConfigurationRevision.objects.first()
+    return (row.pk, _valid_part(row.overrides)) if row else (0, {})
+
+
+def not_understood(overrides: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What is wrong with settings that may come from another version: sentences by dotted key."""
+    try:
+        validated(laid_over(defaults().values, overrides))
+    except ValidationError as error:
+        return problems(error)
+    return {}
+
+
+def _refuse_invalid(wanted: Mapping[str, Any]) -> None:
+    found = not_understood(wanted)
+    if found:
+        raise InvalidInput(
+            "The configuration was not changed: some settings are not valid.", "invalid_parameter", errors=found
+        )
 
 
 def _with_defaults_for_nulls(partial: Mapping[str, Any], values: Mapping[str, Any]) -> Document:

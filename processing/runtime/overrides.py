@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Document = dict[str, Any]
@@ -10,6 +11,20 @@ Path = tuple[str, ...]
 
 # `model_configs.<id>.<setting>` is the deepest that settings go; below that a value is taken as it is.
 MAX_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting that stands otherwise in another document; None: it does not stand there, and its default holds."""
+
+    path: Path
+    old: Any
+    new: Any
+
+    @property
+    def key(self) -> str:
+        """The setting as people write it."""
+        return dotted(self.path)
 
 
 def laid_over(base: Mapping[str, Any], top: Mapping[str, Any], depth: int = MAX_DEPTH) -> Document:
@@ -51,6 +66,24 @@ def leaves(document: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path
             yield from leaves(value, path)
         else:
             yield path, value
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """What became of each setting on the way from one document to the other, by path."""
+    old, new = dict(leaves(before)), dict(leaves(after))
+    paths = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+    return tuple(Difference(path, old.get(path), new.get(path)) for path in paths)
+
+
+def as_change(found: Iterable[Difference]) -> Document:
+    """The differences as a document to lay over the former one; null is a return to the default."""
+    change: Document = {}
+    for difference in found:
+        place = change
+        for name in difference.path[:-1]:
+            place = place.setdefault(name, {})
+        place[difference.path[-1]] = difference.new
+    return change
 
 
 def dotted(path: tuple[int | str, ...]) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.config import JsonDict
 
 # What a prompt may measure, in characters after trimming. Clients rely on these two, so they are not parameters.
 MIN_PROMPT_LENGTH = 5
@@ -67,6 +68,14 @@ Days = Annotated[int, Field(ge=0, le=36_500)]
 Lifetime = Annotated[int, Field(ge=1, le=31_536_000)]
 
 
+SECTION = "x-section"
+
+
+def _section(title: str) -> JsonDict:
+    """On a field: it and those after it stand under this title, on the form and in the documentation."""
+    return {SECTION: title}
+
+
 class Group(BaseModel):
     """A set of parameters: frozen, and deaf to no misspelt name. Validate it as JSON, strictly: `"8"` is not 8."""
 
@@ -103,16 +112,8 @@ class ModelSettings(Group):
 class Parameters(Group):
     """How the service behaves. A worker reads this once per task and passes it on."""
 
-    enabled: bool = Field(default=True, description="Take new documents: true or false.")
-    max_file_size: int = Field(
-        default=50 * BYTES_PER_MB, ge=1, le=MAX_BYTES, description=f"Bytes that a file may have, 1 to {MAX_BYTES}."
-    )
-    max_file_size_mb: float | None = Field(
-        default=None,
-        gt=0,
-        le=MAX_BYTES / BYTES_PER_MB,
-        allow_inf_nan=False,
-        description="The same in MB (1,048,576 bytes); where both are given, the smaller holds.",
+    enabled: bool = Field(
+        default=True, description="Take new documents: true or false.", json_schema_extra=_section("Service")
     )
     max_concurrent: int | None = Field(
         default=None,
@@ -127,19 +128,19 @@ class Parameters(Group):
         description="Of these, how many have their text recognised at once, 1 to 1000; null: from memory and cores.",
     )
     timeout: Seconds = Field(default=300, description="Seconds that a task may take, 1 to 86400.")
-    admin_model: ModelId = Field(
-        default="gpt-4-vision", description="The id of the model that answers where none is named."
+    max_file_size: int = Field(
+        default=50 * BYTES_PER_MB,
+        ge=1,
+        le=MAX_BYTES,
+        description=f"Bytes that a file may have, 1 to {MAX_BYTES}.",
+        json_schema_extra=_section("Documents"),
     )
-    temperature: Temperature = Field(
-        default=0.7, description="0 (always the same) to 2, where neither call nor model says."
-    )
-    max_tokens: MaxTokens = Field(default=8000, description="Tokens that an answer may have, 1 to 32000.")
-    enable_vision: bool = Field(default=True, description="Show pages to models that can see: true or false.")
-    enable_multimodal: bool = Field(default=True, description="Send text and pictures in one question: true or false.")
-    default_prompt_template: Annotated[str, AfterValidator(_has_place_for_prompt)] = Field(
-        default="Analyze the provided document and answer: {prompt}",
-        max_length=20_000,
-        description="What a model is told; {prompt} stands for the caller's words.",
+    max_file_size_mb: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_BYTES / BYTES_PER_MB,
+        allow_inf_nan=False,
+        description="The same in MB (1,048,576 bytes); where both are given, the smaller holds.",
     )
     supported_formats: Annotated[tuple[FormatName, ...], AfterValidator(_without_repetition)] = Field(
         default=DEFAULT_FORMATS, min_length=1, description="The formats that are taken, by name."
@@ -147,8 +148,28 @@ class Parameters(Group):
     blocked_extensions: Annotated[tuple[Extension, ...], AfterValidator(_without_repetition)] = Field(
         default=(".exe", ".sh", ".bat", ".ps1"), max_length=500, description="File name endings that are refused."
     )
+    admin_model: ModelId = Field(
+        default="gpt-4-vision",
+        description="The id of the model that answers where none is named.",
+        json_schema_extra=_section("Answers"),
+    )
+    temperature: Temperature = Field(
+        default=0.7, description="0 (always the same) to 2, where neither call nor model says."
+    )
+    max_tokens: MaxTokens = Field(default=8000, description="Tokens that an answer may have, 1 to 32000.")
+    enable_vision: bool = Field(default=True, description="Show pages to models that can see: true or false.")
+    enable_multimodal: bool = Field(
+        default=True, description="Send a page's text beside its picture: true or false; the picture alone without."
+    )
+    default_prompt_template: Annotated[str, AfterValidator(_has_place_for_prompt)] = Field(
+        default="Analyze the provided document and answer: {prompt}",
+        max_length=20_000,
+        description="What a model is told; {prompt} stands for the caller's words.",
+    )
     max_waiting: Waiting = Field(
-        default=10_000, description="Tasks that may wait at once, 1 to 10000000; further ones are refused."
+        default=10_000,
+        description="Tasks that may wait at once, 1 to 10000000; further ones are refused.",
+        json_schema_extra=_section("Queue and disk"),
     )
     max_waiting_per_key: Waiting = Field(
         default=1000, description="Of these, tasks of one API key, or of one user without a key, 1 to 10000000."
@@ -160,13 +181,17 @@ class Parameters(Group):
         description=f"MB of disk below which no document is taken, 0 to {MAX_FREE_DISK_MB}; 0: no bound.",
     )
     result_retention_days: Days = Field(
-        default=30, description="Days after its end that a task is kept with its answer, 0 to 36500; 0: for ever."
+        default=30,
+        description="Days after its end that a task is kept with its answer, 0 to 36500; 0: for ever.",
+        json_schema_extra=_section("Retention"),
     )
     file_retention_days: Days = Field(
         default=30, description="Days that a document is kept after its last use, 0 to 36500; 0: for ever."
     )
     enable_model_cache: bool = Field(
-        default=True, description="Answer from store what a model was asked in just the same way: true or false."
+        default=True,
+        description="Answer from store what a model was asked in just the same way: true or false.",
+        json_schema_extra=_section("Caches"),
     )
     model_cache_ttl: Lifetime = Field(
         default=3600, description="Seconds that an answer may be used again, 1 to 31536000."
@@ -180,15 +205,30 @@ class Parameters(Group):
     cache_max_mb: int = Field(
         default=512, ge=1, le=1024 * 1024, description="MB that all stored answers and readings may take, 1 to 1048576."
     )
-    chunk_size: int = Field(default=1200, ge=100, le=1_000_000, description="Characters of a passage, 100 to 1000000.")
+    chunk_size: int = Field(
+        default=1200,
+        ge=100,
+        le=1_000_000,
+        description="Characters of a passage, 100 to 1000000.",
+        json_schema_extra=_section("Long documents"),
+    )
     chunk_overlap: int = Field(
-        default=100, ge=0, le=1_000_000, description="Characters that two pieces of one paragraph share, 0 to 1000000."
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="Characters that two pieces of one paragraph share, 0 to 1000000.",
     )
     top_k: int = Field(
-        default=12, ge=1, le=1000, description="Passages that a question about a long document gets, 1 to 1000."
+        default=12,
+        ge=1,
+        le=1000,
+        description="Passages that a question about a long document gets, 1 to 1000.",
     )
     max_parts: int = Field(
-        default=64, ge=2, le=10_000, description="Parts that one document may be asked about in turn, 2 to 10000."
+        default=64,
+        ge=2,
+        le=10_000,
+        description="Parts that one document may be asked about in turn, 2 to 10000.",
     )
     assumed_context_length: int = Field(
         default=32_768,
@@ -196,10 +236,13 @@ class Parameters(Group):
         le=100_000_000,
         description="Tokens that a model is taken to read whose own length is not known, 1024 to 100000000.",
     )
-    memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
-    rate_limits: RateLimits = Field(default_factory=RateLimits)
+    memory_management: MemoryManagement = Field(default_factory=MemoryManagement, json_schema_extra=_section("Memory"))
+    rate_limits: RateLimits = Field(default_factory=RateLimits, json_schema_extra=_section("Rate limits"))
     model_configs: dict[ModelId, ModelSettings] = Field(
-        default_factory=dict, max_length=1000, description="Settings of single models, by their id."
+        default_factory=dict,
+        max_length=1000,
+        description="Settings of single models, by their id: temperature, max_tokens and timeout (seconds).",
+        json_schema_extra=_section("Models"),
     )
 
     @property

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from processing.documents.models import StoredDocument
-from processing.operations import configuration
+from processing.runtime import configuration
 from processing.tasks.models import Task
 from tests.conftest import Tenant
 
@@ -94,7 +94,7 @@ def test_a_boasted_length_is_a_file_too_large_and_not_a_full_disk(alice: Tenant)
 
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_ignored_files_of_a_body_without_a_length_are_bounded_like_the_file(alice: Tenant, order: str) -> None:
-    configuration.change({"max_file_size": 3000}, author=None, reason="")
+    configuration.change({"max_file_size": 3000}, author=None)
     document, others = part(b"file", TEXT, b"a.txt"), [part(b"more", b"x" * 1001, b"m.txt")] * 3
     parts = [*others, document] if order == "before" else [document, *others]
     body = b"".join([part(b"prompt", b"What is the total?"), *parts, b"--b--\r\n"])
@@ -106,6 +106,6 @@ def test_ignored_files_of_a_body_without_a_length_are_bounded_like_the_file(alic
 
 
 def test_ignored_files_within_the_bound_take_nothing_from_the_file(alice: Tenant) -> None:
-    configuration.change({"max_file_size": 3000}, author=None, reason="")
+    configuration.change({"max_file_size": 3000}, author=None)
     response = send(alice, part(b"more", b"x" * 3000, b"m.txt"), part(b"file", b"word " * 600, b"a.txt"))
     assert response.status_code == 200, response.content

@@ -39,6 +39,25 @@ curl -X DELETE -H "Authorization: Bearer <token>" \\
   http://localhost:3000/api/v2/tasks/<task_id>
 """
 
+MAX_CONCURRENT = """\
+curl -X POST http://localhost:3000/admin/config \\
+  -H "Authorization: Bearer <admin_token>" \\
+  -H "Content-Type: application/json" \\
+  -d '{"api_v2": {"max_concurrent": 8}}'
+"""
+DISABLE = """\
+curl -X POST http://localhost:3000/admin/config \\
+  -H "Authorization: Bearer <admin_token>" \\
+  -H "Content-Type: application/json" \\
+  -d '{"api_v2": {"enabled": false}}'
+"""
+DEFAULT_MODEL = """\
+curl -X POST http://localhost:3000/admin/config \\
+  -H "Authorization: Bearer <admin_token>" \\
+  -H "Content-Type: application/json" \\
+  -d '{"api_v2": {"admin_model": "claude-3-haiku"}}'
+"""
+
 HEALTH_CHECK = """\
 #!/bin/bash
 # health_check.sh
@@ -196,6 +215,21 @@ def test_basic_health_check_fails_while_switched_off(address: str, service: Runn
             assert administrator.post(url, json={"api_v2": {"enabled": None}}).status_code == 200
     # Every process of the web server has to hear of it; a new connection goes to any of them.
     until(lambda: all(says("✅ API v2 is healthy\n", 0) for _ in range(20)), seconds=30)
+
+
+def test_the_configuration_is_changed_while_the_service_runs(address: str, service: RunningService) -> None:
+    admin = service.admin_key
+    headers = {"Authorization": f"Bearer {admin}"}
+    try:
+        assert printed(MAX_CONCURRENT, address, admin_token=admin)["api_v2"]["max_concurrent"] == 8
+        assert printed(DEFAULT_MODEL, address, admin_token=admin)["api_v2"]["admin_model"] == "claude-3-haiku"
+        assert printed(DISABLE, address, admin_token=admin)["api_v2"]["enabled"] is False
+        until(lambda: all(printed(CONFIG, address)["max_concurrent"] == 8 for _ in range(20)), seconds=10)
+    finally:
+        url = f"{service.url}/admin/config"
+        reset = {"api_v2": {"enabled": None, "max_concurrent": None, "admin_model": None}}
+        assert httpx.post(url, json=reset, headers=headers, trust_env=False, timeout=30).status_code == 200
+    until(lambda: all(health_of(service)["services"]["api_v2"] == "healthy" for _ in range(20)))
 
 
 def test_comprehensive_check_reports(address: str, tmp_path: Path) -> None:

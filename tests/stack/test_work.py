@@ -182,6 +182,36 @@ def test_a_changed_configuration_holds_without_a_restart(service: RunningService
     until(lambda: caller.http.get("/api/v2/health").status_code == 200)
 
 
+def test_what_was_taken_is_finished_while_switched_off(
+    service: RunningService, caller: Caller, upstream: StandIn
+) -> None:
+    """One task runs and others wait when it is switched off: all are answered, and nothing new is taken."""
+    admin = Caller(service, admin=True)
+    asked, go = threading.Event(), threading.Event()
+
+    def late(exchange: Exchange) -> None:
+        asked.set()
+        assert go.wait(PATIENCE)
+        stand_in.answer("It is 108.00 EUR.")(exchange)
+
+    upstream.script(late)
+    admin.configure(max_concurrent=1)
+    tasks = [caller.submit(f"{number}.txt", samples.INVOICE.encode()) for number in range(3)]
+    try:
+        assert asked.wait(PATIENCE)
+        admin.configure(enabled=False)
+        for url in ("/api/v2/process", "/api/v2/upload"):
+            refused = caller.http.post(url, data={"prompt": "Anything?"}, files={"file": ("a.txt", b"x")})
+            assert (refused.status_code, refused.json()["code"]) == (503, "disabled")
+            assert int(refused.headers["Retry-After"]) > 0
+        assert caller.status(tasks[-1])["status"] in ("queued", "processing")
+        go.set()
+        assert [caller.ended(task)["status"] for task in tasks] == ["completed"] * 3
+    finally:
+        go.set()
+        admin.configure(enabled=None, max_concurrent=None)
+
+
 def test_a_task_that_takes_too_long_is_stopped(service: RunningService, caller: Caller, upstream: StandIn) -> None:
     admin = Caller(service, admin=True)
     _, hung_up = stand_in_that_never_ends(upstream)
