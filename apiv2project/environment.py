@@ -7,6 +7,7 @@ defaults from the same environment.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -30,6 +31,16 @@ def _threads(read: dict[str, Any]) -> int:
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
 
 
+def _redis(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("Takes a URL such as redis://host:6379/0")
+    if importlib.util.find_spec("redis") is None:
+        raise ValueError("The client is missing: pip install --require-hashes -r requirements/redis.txt")
+    return url
+
+
+_MAY_HOLD_A_PASSWORD = ("REDIS_URL",)
+
 Words = Annotated[list[str], BeforeValidator(_split)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
@@ -41,6 +52,7 @@ class Environment(BaseModel):
 
     data_dir: Path = Field(BASE_DIR / "data", alias="API_V2_DATA_DIR")
     database_url: str = Field("", alias="DATABASE_URL")
+    redis_url: Annotated[str, AfterValidator(_redis)] = Field("", alias="REDIS_URL")
     secret_key: str = Field("", alias="SECRET_KEY")
     secret_key_fallbacks: Words = Field([], alias="SECRET_KEY_FALLBACKS")
     host_name: str = Field(default_factory=socket.gethostname, alias="API_V2_HOST_NAME", max_length=200)
@@ -81,7 +93,8 @@ def read(values: dict[str, str]) -> Environment:
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
-            sys.stderr.write(f"{name}: {problem['msg']} (got {problem['input']!r})\n")
+            got = "" if name in _MAY_HOLD_A_PASSWORD else f" (got {problem['input']!r})"
+            sys.stderr.write(f"{name}: {problem['msg']}{got}\n")
         raise SystemExit(2) from None
 
 
