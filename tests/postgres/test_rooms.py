@@ -10,7 +10,10 @@ import pytest
 
 from tests.stack.service import ROOT
 
-ROOMS = ("tests/tasks", "tests/queue", "tests/runtime", "tests/access", "tests/api/test_process.py")
+ROOMS = (
+    *("tests/tasks", "tests/queue", "tests/runtime", "tests/access"),
+    *("tests/api/test_process.py", "tests/api/test_rate_limits.py"),
+)
 
 
 @pytest.mark.timeout(300)
