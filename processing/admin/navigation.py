@@ -33,6 +33,7 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _list(_("API keys"), "key", "processing.apikey"),
+                _list(_("Rate limits"), "speed", "processing.callerlimits"),
                 _list(_("Users"), "person", "auth.user"),
                 _list(_("Groups"), "group", "auth.group"),
             ],
