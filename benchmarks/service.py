@@ -102,7 +102,8 @@ def _environment(data: Path, port: int, settings: str) -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("API_V2_", "OPENAI_", "DJANGO_"))
-        and name not in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "SECRET_KEY", "API_KEY_ALLOWED_ENDPOINTS")
+        and name
+        not in ("DATABASE_URL", "REDIS_URL", "DEBUG", "ALLOWED_HOSTS", "SECRET_KEY", "API_KEY_ALLOWED_ENDPOINTS")
     }
     own = {"API_V2_DATA_DIR": str(data), "API_V2_ENV_FILE": os.devnull, "HOST": "127.0.0.1", "PORT": str(port)}
     work = {"ENABLE_MODEL_CACHE": "false", "ENABLE_PROCESSING_CACHE": "false"}  # What is measured is work.

@@ -12,7 +12,9 @@ DIRECTORY = tempfile.mkdtemp(prefix="apiv2-tests-")
 atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)
 
 for _name in list(os.environ):
-    if _name.startswith(("API_V2_", "OPENAI_")) or _name in ("DATABASE_URL", "DEBUG", "HOST", "PORT", "ALLOWED_HOSTS"):
+    if _name.startswith(("API_V2_", "OPENAI_")) or _name in (
+        *("DATABASE_URL", "REDIS_URL", "DEBUG", "HOST", "PORT", "ALLOWED_HOSTS"),
+    ):
         del os.environ[_name]
 os.environ["API_V2_DATA_DIR"] = DIRECTORY
 os.environ["API_V2_ENV_FILE"] = os.devnull

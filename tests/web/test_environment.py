@@ -32,3 +32,20 @@ def test_a_malformed_variable_ends_the_start_and_is_named(capsys: pytest.Capture
     with pytest.raises(SystemExit):
         environment.read({"DATABASE_URL": "postgres://a@localhost/a", "API_V2_WEB_THREADS": "many"})
     assert "API_V2_WEB_THREADS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@cache:6379/0", "rediss://cache", "unix:///run/redis.sock"])
+def test_a_redis_is_named_by_its_url(url: str) -> None:
+    assert environment.read({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(("url", "installed"), [("http://:secret@cache", True), ("redis://:secret@cache", False)])
+def test_a_redis_that_cannot_be_used_ends_the_start_and_gives_no_password_away(
+    url: str, installed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if installed else None)
+    with pytest.raises(SystemExit):
+        environment.read({"REDIS_URL": url})
+    told = capsys.readouterr().err
+    assert "REDIS_URL" in told
+    assert "secret" not in told
