@@ -38,11 +38,10 @@ _CALLS, _READS, _UPLOADS, _FILES = "requests", "status reads", "uploads", "files
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
-    """Who was let in, and what was counted for it; `is_call` unless it was a cheap read."""
+    """Who was let in (None: a stranger), and what was counted for it."""
 
     caller: Caller | None
     verdict: Verdict
-    is_call: bool
 
 
 class RateThrottle(BaseThrottle):
@@ -101,14 +100,14 @@ def even_if_refused(exception: Exception, request: Request, view: APIView) -> Ex
 
 def _count(request: Request, view: APIView, caller: Caller | None) -> None:
     limits = current().parameters.rate_limits
-    is_read = getattr(view, "action", None) in getattr(view, "polled", ())
+    is_read = caller is not None and getattr(view, "action", None) in getattr(view, "polled", ())
     if caller is None:
         verdict = leases.take(allowances.of_address(_site(client_address(request)), limits))
     elif is_read:
         verdict = leases.take(allowances.status_reads(caller, limits))
     else:
         verdict = counting.take(allowances.calls(caller, limits))
-    admission = _Admission(caller, verdict, is_call=caller is not None and not is_read)
+    admission = _Admission(caller, verdict)
     request.META[_COUNTED] = admission
     _tell(view, admission)
     if not verdict.admitted:
