@@ -14,9 +14,9 @@ from django.db.utils import ConnectionHandler
 import processing.migrations
 from processing.access.rates import postgresql
 from processing.access.rates.postgresql import PostgresStore
-from tests.access import crowd
-from tests.access.store_contract import MOMENT, StoreContract, window
 from tests.postgres.server import Server
+from tests.rates import crowd
+from tests.rates.store_contract import MOMENT, StoreContract, window
 
 _NAME = next(
     name for _, name, _ in pkgutil.iter_modules(processing.migrations.__path__) if name.endswith("_rate_limits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processing.access.rates.contract import Store, Window
-from tests.access.crowd import DAY, counted_in
+from tests.rates.crowd import DAY, counted_in
 
 MOMENT = DAY + 30.0  # half a minute past midnight
 
