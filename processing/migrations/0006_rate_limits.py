@@ -25,32 +25,38 @@ CREATE FUNCTION api_v2_take_rates(
     subjects text[], spans integer[], quotas bigint[], costs bigint[], given double precision
 ) RETURNS TABLE (ends bigint, counted bigint, is_admitted boolean, moment double precision) LANGUAGE plpgsql AS $$
 DECLARE
-    now_is double precision := coalesce(given, extract(epoch FROM clock_timestamp()));
-    has_room boolean := true;
+    n bigint;
+    sums bigint[] := '{}';
 BEGIN
+    moment := coalesce(given, extract(epoch FROM clock_timestamp()));
+    is_admitted := true;
     -- A window without room undoes what was counted in those before it.
     BEGIN
         FOR i IN 1 .. cardinality(subjects) LOOP
             INSERT INTO processing_ratecounter AS counter (ends_at, subject, seconds, used)
-                SELECT (floor(now_is / spans[i])::bigint + 1) * spans[i], subjects[i], spans[i], costs[i]
+                SELECT (floor(moment / spans[i])::bigint + 1) * spans[i], subjects[i], spans[i], costs[i]
                 WHERE costs[i] <= quotas[i]
                 ON CONFLICT (ends_at, subject, seconds) DO UPDATE SET used = counter.used + excluded.used
-                WHERE counter.used + excluded.used <= quotas[i];
-            IF NOT FOUND THEN
+                WHERE counter.used + excluded.used <= quotas[i]
+                RETURNING counter.used INTO n;
+            IF n IS NULL THEN
                 RAISE EXCEPTION USING ERRCODE = 'AV429';
             END IF;
+            sums := sums || n;
         END LOOP;
     EXCEPTION WHEN SQLSTATE 'AV429' THEN
-        has_room := false;
+        is_admitted := false;
     END;
     FOR i IN 1 .. cardinality(subjects) LOOP
-        ends := (floor(now_is / spans[i])::bigint + 1) * spans[i];
-        counted := coalesce((
-            SELECT counter.used FROM processing_ratecounter counter
-            WHERE counter.ends_at = ends AND counter.subject = subjects[i] AND counter.seconds = spans[i]
-        ), 0);
-        is_admitted := has_room;
-        moment := now_is;
+        ends := (floor(moment / spans[i])::bigint + 1) * spans[i];
+        IF is_admitted THEN
+            counted := sums[i];
+        ELSE
+            counted := coalesce((
+                SELECT counter.used FROM processing_ratecounter counter
+                WHERE counter.ends_at = ends AND counter.subject = subjects[i] AND counter.seconds = spans[i]
+            ), 0);
+        END IF;
         RETURN NEXT;
     END LOOP;
 END $$;
