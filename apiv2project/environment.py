@@ -7,6 +7,7 @@ defaults from the same environment.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import secrets
@@ -50,7 +51,7 @@ def _threads(read: dict[str, Any]) -> int:
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
 
 
-_UNTOLD = ("SECRET_KEY", "DATABASE_URL")  # what they hold is in no terminal and no log
+_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")  # what they hold is in no terminal and no log
 
 
 def _path(value: str) -> str:
@@ -58,6 +59,14 @@ def _path(value: str) -> str:
     if not re.fullmatch(r"/[\w/.~<>{}-]*", value, re.ASCII):
         raise ValueError("takes paths such as /api/v2/process, separated by commas")
     return value
+
+
+def _redis(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("Takes a URL such as redis://host:6379/0")
+    if importlib.util.find_spec("redis") is None:
+        raise ValueError("The client is missing: pip install --require-hashes -r requirements/redis.txt")
+    return url
 
 
 Words = Annotated[list[str], BeforeValidator(_split)]
@@ -74,6 +83,7 @@ class Environment(BaseModel):
     data_dir: Path = Field(BASE_DIR / "data", alias="API_V2_DATA_DIR")
     database_url: str = Field("", alias="DATABASE_URL")
     secret_key: Secret = Field("", alias="SECRET_KEY")
+    redis_url: Annotated[str, AfterValidator(_redis)] = Field("", alias="REDIS_URL")
     secret_key_fallbacks: Words = Field([], alias="SECRET_KEY_FALLBACKS")
     host_name: str = Field(default_factory=socket.gethostname, alias="API_V2_HOST_NAME", max_length=200)
     host: str = Field("127.0.0.1", alias="HOST")

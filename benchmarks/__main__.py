@@ -11,7 +11,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks import answering, claiming, depth, latency, memory, reading, starting, status_reads, throughput, waiting
+from benchmarks import (
+    answering,
+    claiming,
+    depth,
+    latency,
+    limits,
+    memory,
+    reading,
+    starting,
+    status_reads,
+    throughput,
+    waiting,
+)
 from benchmarks.table import HEAD, Row
 
 MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
@@ -21,6 +33,7 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "waiting": waiting.rows,
     "depth": depth.rows,
     "status_reads": status_reads.rows,
+    "limits": limits.rows,
     "reading": reading.rows,
     "answering": answering.rows,
     "starting": starting.rows,

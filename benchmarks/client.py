@@ -68,17 +68,23 @@ class Client:
         self._http.delete(f"/api/v2/tasks/{task}").raise_for_status()
 
     def wait(self, task: str, *, every: float, deadline: float) -> dict[str, Any]:
-        """The task's status once it has ended, looked at `every` so many seconds until the `time.monotonic()` value.
+        """The task's status once it has ended, looked at `every` so many seconds until the `time.monotonic()` value;
+        more seldom where the service asks for it.
 
         Raises `UnendingError`.
         """
         while True:
-            status = self.status(task)
-            if status["status"] in FINAL:
-                return status
+            reply = self._http.get(f"/api/v2/status/{task}")
+            pause = every
+            if reply.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                pause = float(reply.headers["Retry-After"])
+            else:
+                status = dict(reply.raise_for_status().json())
+                if status["status"] in FINAL:
+                    return status
             if time.monotonic() > deadline:
                 raise UnendingError(task)
-            time.sleep(every)
+            time.sleep(pause)
 
 
 def _refusal(reply: httpx.Response) -> RefusedError:

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.viewsets import ModelViewSet
 
-from processing.api.status import COLUMNS
+from processing.api.status import COLUMNS, StatusViewSet
 from processing.tasks.models import Task
 
 
@@ -19,11 +19,18 @@ class PlainTaskSerializer(serializers.ModelSerializer[Task]):
 
 
 class PlainTaskViewSet(ModelViewSet[Task]):
-    """The caller's own tasks, with the project's authentication and permissions."""
+    """The caller's own tasks, with the project's authentication and permissions, and without its limits."""
 
     queryset = Task.objects.none()
+    throttle_classes = []
     serializer_class = PlainTaskSerializer
     lookup_field = "id"
 
     def get_queryset(self) -> QuerySet[Task]:
         return Task.objects.filter(owner_id=self.request.user.pk)
+
+
+class UnlimitedStatusViewSet(StatusViewSet):
+    """The service's own, without limits."""
+
+    throttle_classes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import httpx
 import psutil
+
+from processing.runtime.parameters import RateLimits
 
 ROOT = Path(__file__).resolve().parent.parent
 _PATIENCE = 120.0  # seconds until the service must be healthy
@@ -99,11 +102,18 @@ def _environment(data: Path, port: int, settings: str) -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("API_V2_", "OPENAI_", "DJANGO_"))
-        and name not in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "SECRET_KEY", "API_KEY_ALLOWED_ENDPOINTS")
+        and name
+        not in ("DATABASE_URL", "REDIS_URL", "DEBUG", "ALLOWED_HOSTS", "SECRET_KEY", "API_KEY_ALLOWED_ENDPOINTS")
     }
     own = {"API_V2_DATA_DIR": str(data), "API_V2_ENV_FILE": os.devnull, "HOST": "127.0.0.1", "PORT": str(port)}
     work = {"ENABLE_MODEL_CACHE": "false", "ENABLE_PROCESSING_CACHE": "false"}  # What is measured is work.
-    return {**kept, **own, **work, "DJANGO_SETTINGS_MODULE": settings}
+    return {**kept, **own, **work, "API_V2_ADMIN_CONFIG": configured(), "DJANGO_SETTINGS_MODULE": settings}
+
+
+def configured(**parameters: object) -> str:
+    """`API_V2_ADMIN_CONFIG` with these parameters, and with rates that no measurement reaches: they are counted."""
+    rates = dict.fromkeys(RateLimits.model_fields, 1_000_000_000)
+    return json.dumps({"rate_limits": rates, **parameters})
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The service's settings, and one more route: a plain viewset to compare the status reads with."""
+"""The service's settings, and two more routes: what to compare the status reads with."""
 
 from apiv2project.settings import *  # noqa: F403
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import statistics
 import time
 from dataclasses import dataclass
 
 from benchmarks import documents
 from benchmarks.client import Client
-from benchmarks.service import Service, fresh_service, manage
+from benchmarks.service import Service, configured, fresh_service, manage
 from benchmarks.table import Row
 from tests.postgres.server import MissingServerError, running_server
 
@@ -21,7 +20,7 @@ _GOAL = 1.3
 _VARIABLES = {
     "API_V2_MAX_CONCURRENT": "1",
     "API_V2_HOST_NAME": "bench",
-    "API_V2_ADMIN_CONFIG": json.dumps({"max_waiting": 10_000_000, "max_waiting_per_key": 10_000_000}),
+    "API_V2_ADMIN_CONFIG": configured(max_waiting=10_000_000, max_waiting_per_key=10_000_000),
 }
 
 

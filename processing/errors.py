@@ -67,6 +67,14 @@ class LimitReached(ProcessingError):
     error_type = "rate_limit_error"
 
 
+class RateExceeded(LimitReached):
+    """More calls than are allowed in a span of time; `policies` names the limits, as the reply's headers do."""
+
+    def __init__(self, detail: str, code: str, *, policies: Sequence[str], retry_after: int) -> None:
+        super().__init__(detail, code, retry_after=retry_after)
+        self.policies = policies
+
+
 class DocumentFailed(ProcessingError):
     """The document could not be read."""
 

@@ -1,6 +1,6 @@
 """The index of the app's models; each lives in its room."""
 
-from processing.access.models import ApiKey, AuditEntry, SignIn
+from processing.access.models import ApiKey, AuditEntry, CallerLimits, SignIn
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
@@ -11,6 +11,7 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "CachedResult",
+    "CallerLimits",
     "ConfigurationRevision",
     "Duty",
     "SignIn",

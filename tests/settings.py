@@ -11,7 +11,7 @@ import tempfile
 DIRECTORY = tempfile.mkdtemp(prefix="apiv2-tests-")
 atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)
 
-_OTHERS = ("DATABASE_URL", "DEBUG", "HOST", "PORT", "ALLOWED_HOSTS", "NUM_PROXIES", "ENABLE_API_KEY")
+_OTHERS = ("DATABASE_URL", "REDIS_URL", "DEBUG", "HOST", "PORT", "ALLOWED_HOSTS", "NUM_PROXIES", "ENABLE_API_KEY")
 for _name in list(os.environ):
     if _name.startswith(("API_V2_", "API_KEY_", "OPENAI_")) or _name in _OTHERS:
         del os.environ[_name]

@@ -1,16 +1,26 @@
-"""API keys and tokens, of which enough is kept to recognise one and not enough to use one; and what was done."""
+"""API keys and tokens, of which enough is kept to recognise one and not enough to use one; what callers may do; what
+was done."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+MAX_RATE = 1_000_000_000  # as in the configuration; means that there is no limit
+
+
+def _rate(name: Any) -> models.PositiveIntegerField[int | None, int | None]:
+    """How many of something; null: what is inherited holds."""
+    bounds = [MinValueValidator(1), MaxValueValidator(MAX_RATE)]
+    return models.PositiveIntegerField(name, null=True, blank=True, validators=bounds)
 
 
 class ApiKey(models.Model):
@@ -83,6 +93,44 @@ class SignIn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class CallerLimits(models.Model):
+    """What one key, or one user, may do at most, where it differs from what holds for everybody (`rate_limits` of the
+    configuration). Null is inherited: a key's from its user, a user's from the configuration.
+
+    A key's own limit counts that key alone; a user's own counts all that the user does, by whichever key.
+    """
+
+    key = models.OneToOneField(
+        ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="limits", verbose_name=_("API key")
+    )
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="limits"
+    )
+    per_minute = _rate(_("calls a minute"))
+    per_hour = _rate(_("calls an hour"))
+    per_day = _rate(_("calls a day"))
+    uploads_per_minute = _rate(_("uploads a minute"))
+    batch_files_per_minute = _rate(_("files in batches a minute"))
+    status_per_minute = _rate(_("status reads a minute"))
+    reason = models.CharField(max_length=200, blank=True, help_text=_("Why, for whoever looks at it later."))
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("rate limits of a caller")
+        verbose_name_plural = _("rate limits of callers")
+        ordering = ("-updated_at",)
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(key__isnull=True) ^ models.Q(user__isnull=True),
+                name="limits_of_key_or_user",
+                violation_error_message=_("Name either a key or a user."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.key or self.user)
 
 
 class AuditEntry(models.Model):

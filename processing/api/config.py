@@ -40,7 +40,10 @@ class RateLimitsSerializer(serializers.Serializer[dict[str, Any]]):
     per_minute = serializers.IntegerField()
     per_hour = serializers.IntegerField()
     per_day = serializers.IntegerField()
-    uploads_per_minute = serializers.IntegerField()
+    uploads_per_minute = serializers.IntegerField(help_text="Calls that carry a file.")
+    batch_files_per_minute = serializers.IntegerField(help_text="Files that come in batches.")
+    status_per_minute = serializers.IntegerField(help_text="Looks at where tasks stand, which are no calls.")
+    anonymous_per_minute = serializers.IntegerField(help_text="Calls from one address without a key.")
 
 
 class LimitsSerializer(serializers.Serializer[dict[str, Any]]):

@@ -21,6 +21,7 @@ from rest_framework import exceptions, serializers
 from modelsregistry.errors import ModelError
 from processing import errors
 from processing.access import lockout
+from processing.api import throttling
 from processing.api.addresses import client_address
 from processing.api.requests import request_id
 from processing.documents import space
@@ -51,6 +52,12 @@ _STATUS_BY_CODE = {
     "blocked_type": 415,
     "type_mismatch": 415,
     "disk_full": 507,
+}
+
+# As draft-ietf-httpapi-ratelimit-headers registers it.
+_QUOTA_EXCEEDED = {
+    "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+    "title": "Request cannot be satisfied as assigned quota has been exceeded",
 }
 
 _DATABASE_BACK = 5  # seconds until it is worth another try
@@ -97,6 +104,15 @@ class ProblemSerializer(serializers.Serializer[dict[str, Any]]):
         child=serializers.ListField(child=serializers.CharField()), required=False, help_text="Sentences by field."
     )
 
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With the one whose name is no Python name."""
+        violated = serializers.ListField(
+            child=serializers.CharField(),
+            required=False,
+            help_text="The rate limits that are used up, by their names in `RateLimit-Policy`.",
+        )
+        return {**super().get_fields(), "violated-policies": violated}
+
 
 def problem(
     request: HttpRequest,
@@ -138,6 +154,7 @@ def _task_of(request: HttpRequest) -> str | None:
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's hook: every exception that leaves a view becomes a problem; unknown ones are logged and say nothing."""
+    exc = throttling.even_if_refused(exc, context["request"], context["view"])
     request: HttpRequest = context["request"]._request  # DRF's own name for Django's request
     if isinstance(exc, errors.ProcessingError):
         return _of_processing_error(request, exc)
@@ -170,7 +187,9 @@ def _of_processing_error(request: HttpRequest, exc: errors.ProcessingError) -> H
     status = _STATUS_BY_CODE.get(exc.code)
     if status is None:
         status = next((_STATUS_BY_FAMILY[kind] for kind in type(exc).__mro__ if kind in _STATUS_BY_FAMILY), 500)
-    more = {"errors": exc.errors, "retry_after": exc.retry_after}
+    more: dict[str, Any] = {"errors": exc.errors, "retry_after": exc.retry_after}
+    if isinstance(exc, errors.RateExceeded):
+        more |= {**_QUOTA_EXCEEDED, "violated-policies": exc.policies}
     return problem(request, status, exc.detail, exc.code, error_type=exc.error_type, more=more)
 
 

@@ -89,6 +89,7 @@ class TaskStatusSerializer(serializers.Serializer[Any]):
 class StatusViewSet(ViewSet):
     """Where a task stands."""
 
+    polled = ("retrieve",)
     lookup_url_kwarg = "task_id"
     lookup_value_regex = "[0-9a-fA-F-]{36}"
 

@@ -86,6 +86,7 @@ class NewestFirst(CursorPagination):
 class TaskViewSet(GenericViewSet[Task]):
     """The caller's own tasks."""
 
+    polled = ("retrieve",)
     serializer_class = TaskListItemSerializer
     pagination_class = NewestFirst
     lookup_field = "id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
@@ -14,6 +14,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from processing.api import throttling
 from processing.documents import space
 from processing.errors import InvalidInput, ServiceUnavailable
 from processing.queue import admission
@@ -67,8 +68,10 @@ class BoundedUploadHandler(FileUploadHandler):
 
     chunk_size = 1024 * 1024
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, on_file: Callable[[], None] = lambda: None) -> None:
+        """`on_file` is called when the file begins, and may raise, so that nothing of it is read."""
         super().__init__(request)
+        self._on_file = on_file
         self.limit = 0
         self.ignored: list[str] = []
         self.received: ReceivedFile | None = None
@@ -97,6 +100,7 @@ class BoundedUploadHandler(FileUploadHandler):
         super().new_file(*args, **kwargs)
         self._is_taking = self.field_name == FIELD and self.received is None
         if self._is_taking:
+            self._on_file()
             self.received = ReceivedFile(str(self.file_name), self.content_type, self.charset)
         else:
             self.ignored.append(str(self.field_name))
@@ -133,7 +137,7 @@ class FileViewSet(ViewSet):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Before the body is touched, by the CSRF check or by anyone."""
-        self.uploads = BoundedUploadHandler(request)
+        self.uploads = BoundedUploadHandler(request, on_file=lambda: throttling.count_upload(request, self))
         request.upload_handlers = [self.uploads]
         return super().initialize_request(request, *args, **kwargs)
 

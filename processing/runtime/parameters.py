@@ -99,6 +99,9 @@ class RateLimits(Group):
     per_hour: Count = Field(default=1000, description="Calls an hour.")
     per_day: Count = Field(default=10_000, description="Calls a day.")
     uploads_per_minute: Count = Field(default=10, description="Calls a minute that carry a file.")
+    batch_files_per_minute: Count = Field(default=100, description="Files a minute that come in batches.")
+    status_per_minute: Count = Field(default=600, description="Looks a minute at where tasks stand; no other call.")
+    anonymous_per_minute: Count = Field(default=600, description="Calls a minute from one address without a key.")
 
 
 class ModelSettings(Group):

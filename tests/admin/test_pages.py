@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from modelsregistry.models import Provider, RegisteredModel
 from processing.access import audit
-from processing.access.models import ApiKey, AuditEntry
+from processing.access.models import ApiKey, AuditEntry, CallerLimits
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import WorkerHost
@@ -27,6 +27,7 @@ LISTS = [
     ("processing.task", "invoice.pdf"),
     ("processing.storeddocument", "invoice.pdf"),
     ("processing.apikey", "laptop"),
+    ("processing.callerlimits", "laptop"),
     ("processing.workerhost", "worker-1"),
     ("processing.cachedresult", "ada"),
     ("processing.configurationrevision", "timeout"),
@@ -54,6 +55,7 @@ def rows(
         "processing.task": task,
         "processing.storeddocument": document,
         "processing.apikey": key,
+        "processing.callerlimits": CallerLimits.objects.create(key=key, per_minute=200),
         "processing.workerhost": host,
         "processing.configurationrevision": revision,
         "modelsregistry.provider": provider,

@@ -36,7 +36,15 @@ def test_it_works() -> None:
     assert body["max_concurrent"] >= 1
     assert {"pdf", "docx", "webp"} <= set(body["supported_formats"])
     assert body["features"]["vision"] is True
-    assert body["rate_limits"] == {"per_minute": 50, "per_hour": 1000, "per_day": 10_000, "uploads_per_minute": 10}
+    assert body["rate_limits"] == {
+        "per_minute": 50,
+        "per_hour": 1000,
+        "per_day": 10_000,
+        "uploads_per_minute": 10,
+        "batch_files_per_minute": 100,
+        "status_per_minute": 600,
+        "anonymous_per_minute": 600,
+    }
     assert body["limits"]["max_prompt_length"] == 4000
     assert body["default_parameters"]["temperature"] == 0.7
 

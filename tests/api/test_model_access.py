@@ -155,5 +155,5 @@ def test_limits_cost_no_query_for_each_model(
             public_id=f"m{number}", name="m", provider=dear.provider, upstream_id=f"m{number}"
         )
         made.allowed_users.add(alice.user)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert len(seen_by(alice.client)) == 22

@@ -67,9 +67,19 @@ def test_each_way_in_is_described(description: dict[str, Any]) -> None:
 
 
 def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
+    headers = set(re.findall(r"'\$ref': '#/components/headers/([^']+)'", str(description)))
+    assert headers == set(description["components"]["headers"])
     names = set(re.findall(r"'\$ref': '#/components/schemas/([^']+)'", str(description)))
     assert names
     assert names <= set(description["components"]["schemas"])
+
+
+def test_limited_replies_say_how_the_limits_stand(description: dict[str, Any]) -> None:
+    for path, item in description["paths"].items():
+        for operation in item.values():
+            assert path == "/api/v2/health" or {"429", "4XX"} & set(operation["responses"])
+            for response in operation["responses"].values():
+                assert ("RateLimit" in response.get("headers", {})) == (path != "/api/v2/health")
 
 
 def test_the_documentation_loads_nothing_from_elsewhere() -> None:

@@ -42,8 +42,6 @@ def cancel_in_each_phase(data_dir: Path, times: int) -> float:
     with stand_in.running("reader", "viewer") as upstream:
         variables = {**cancels.ONE_WORKER, "OPENAI_API_BASE_URL": upstream.url, **database()}
         with running_service(data_dir, **variables) as service:
-            # The rates of a key are not what is measured.
-            Caller(service, admin=True).configure(rate_limits=NO_LIMITS)
             stage = Stage(service, Caller(service), upstream)
             phases: dict[str, Callable[[], float]] = {"queued": partial(cancels.cancelled_while_queued, stage)}
             for phase in cancels.PHASES:
@@ -69,9 +67,6 @@ def attack(data_dir: Path) -> None:
             )
         bystander = besieged.let_bystander_end()
         say(f"\nThe task beside them: {bystander['status']}, attempts: {bystander['attempts']}")
-
-
-NO_LIMITS = dict.fromkeys(("per_minute", "per_hour", "per_day", "uploads_per_minute"), 1_000_000)
 
 
 def database() -> dict[str, str]:

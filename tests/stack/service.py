@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,14 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# The rates are not what is tested, but where a test says so.
+NO_LIMITS = dict.fromkeys(
+    (
+        *("per_minute", "per_hour", "per_day", "uploads_per_minute"),
+        *("batch_files_per_minute", "status_per_minute", "anonymous_per_minute"),
+    ),
+    1_000_000,
+)
 _PATIENCE = 60.0  # seconds for the whole tree to end
 
 
@@ -107,13 +116,14 @@ def start(environment: dict[str, str], data_dir: Path, *arguments: str) -> subpr
 
 def environment_for(data_dir: Path, port: int, **variables: Any) -> dict[str, str]:
     """An environment without what the developer's own may hold. Without caches, too: a test that sends a document twice
-    means it."""
+    means it. And with rates that no test reaches, which asks oftener than a caller may."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     return {
         **kept,
         "API_V2_ENV_FILE": os.devnull,
         "API_V2_DATA_DIR": str(data_dir),
         "PORT": str(port),
+        "API_V2_ADMIN_CONFIG": json.dumps({"rate_limits": NO_LIMITS}),
         "ENABLE_MODEL_CACHE": "false",
         "ENABLE_PROCESSING_CACHE": "false",
         **{name: str(value) for name, value in variables.items()},

@@ -64,3 +64,20 @@ def test_a_secret_key_that_others_know_ends_the_start(key: str, capsys: pytest.C
     assert told.startswith("SECRET_KEY: this takes at least 32 random characters")
     assert len(told.splitlines()) == 1
     assert key not in told or key == "secret"  # the hint imports a module of that name
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@cache:6379/0", "rediss://cache", "unix:///run/redis.sock"])
+def test_a_redis_is_named_by_its_url(url: str) -> None:
+    assert environment.read({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(("url", "installed"), [("http://:secret@cache", True), ("redis://:secret@cache", False)])
+def test_a_redis_that_cannot_be_used_ends_the_start_and_gives_no_password_away(
+    url: str, installed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if installed else None)
+    with pytest.raises(SystemExit):
+        environment.read({"REDIS_URL": url})
+    told = capsys.readouterr().err
+    assert "REDIS_URL" in told
+    assert "secret" not in told
