@@ -22,6 +22,11 @@ VERBS = {
     "/api/v2/health": {"get"},
     "/api/version": {"get"},
     "/admin/config": {"get", "post"},
+    "/admin/config/export": {"get"},
+    "/admin/config/import": {"post"},
+    "/admin/config/revisions": {"get"},
+    "/admin/config/revisions/{revision}": {"get"},
+    "/admin/config/revisions/{revision}/restore": {"post"},
 }
 
 
