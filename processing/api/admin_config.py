@@ -64,7 +64,8 @@ class ConfigurationViewSet(ViewSet):
     @extend_schema(
         operation_id="change_configuration",
         summary="Change some settings, all of them or none",
-        description="The change holds in every process within 2 seconds. `null` resets a setting to its default.",
+        description="The change holds in every process within 2 seconds. `null` resets a setting to its default. A "
+        "setting may stand beside `api_v2` as well as within it.",
         tags=_TAGS,
         parameters=[IF_MATCH],
         request=ChangeSerializer,

@@ -171,21 +171,20 @@ def shown_revision(revision: ConfigurationRevision, found: Iterable[Difference])
 
 
 def change_of(body: Any) -> tuple[dict[str, Any], str]:
-    """What a request asks to change, with `model_configs` in its place, and why. Raises `InvalidInput`."""
+    """What a request asks to change, with what stands beside `api_v2` in its place, and why. Raises `InvalidInput`."""
     if not isinstance(body, Mapping):
         raise invalid({"body": [NOT_AN_OBJECT]})
-    unknown = {str(name): [NO_SUCH_SETTING] for name in body if name not in ("api_v2", "model_configs", "reason")}
+    beside = {name: value for name, value in body.items() if name not in ("api_v2", "reason")}
+    unknown = {str(name): [NO_SUCH_SETTING] for name in beside if name not in Parameters.model_fields}
     if unknown:
         raise invalid(unknown)
     partial = body.get("api_v2", {})
     if not isinstance(partial, Mapping):
         raise invalid({"api_v2": [NOT_AN_OBJECT]})
-    reason = reason_of(body)
-    if "model_configs" not in body:
-        return dict(partial), reason
-    if "model_configs" in partial:
-        raise invalid({"model_configs": ["This is given twice: within api_v2 and beside it."]})
-    return {**partial, "model_configs": body["model_configs"]}, reason
+    twice = {name: ["This is given twice: within api_v2 and beside it."] for name in beside if name in partial}
+    if twice:
+        raise invalid(twice)
+    return {**partial, **beside}, reason_of(body)
 
 
 def reason_of(body: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,8 @@ from typing import Any
 from django.conf import settings
 from pydantic import TypeAdapter, ValidationError
 
+from processing.errors import InvalidInput
+from processing.runtime import strict_json
 from processing.runtime.overrides import Document, Path, dotted, laid_over, leaves, without_nulls
 from processing.runtime.parameters import Parameters
 from processing.runtime.validation import problems, taken_by, validated
@@ -85,8 +86,10 @@ def _read_once(variables: tuple[tuple[str, str], ...]) -> Defaults:
 
 def _admin_config(text: str) -> Document:
     try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
+        given = strict_json.loads(text.encode())
+    except InvalidInput as error:
+        raise ValueError(f"{', '.join(error.errors or ())}: This is given twice.") from error
+    except ValueError:
         given = None
     if not isinstance(given, dict):
         raise ValueError('Takes a JSON object such as {"temperature": 0.7}.')

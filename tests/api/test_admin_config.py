@@ -67,6 +67,24 @@ def test_the_guides_calls(admin: Tenant) -> None:
     assert exported.json() == admin.client.get(URL).json()
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"rate_limits": {"per_minute": 50, "per_hour": 1000, "per_day": 10000}},
+        {
+            "supported_formats": ["pdf", "docx", "txt", "md"],
+            "blocked_extensions": [".exe", ".sh", ".bat", ".ps1"],
+            "max_file_size_mb": 50,
+        },
+    ],
+)
+def test_the_guides_blocks_stand_beside_or_within(admin: Tenant, block: dict[str, Any]) -> None:
+    for body in (block, {"api_v2": block}):
+        changed = post(admin, body)
+        assert changed.status_code == 200
+        assert {name: changed.json()["sources"].get(name, "stored") for name in block} == dict.fromkeys(block, "stored")
+
+
 def test_null_resets(admin: Tenant) -> None:
     post(admin, {"api_v2": {"timeout": 10}})
     body = post(admin, {"api_v2": {"timeout": None}}).json()
@@ -107,6 +125,8 @@ def test_the_settings_of_a_registered_model_are_its_row(admin: Tenant) -> None:
         ({"api_v2": {"timeout": 5}, "reason": "nul\0"}, "reason"),
         ({"api_v2": {"timeout": 5}, "reason": "x" * 501}, "reason"),
         ({"api_v2": {"model_configs": {}}, "model_configs": {}}, "model_configs"),
+        ({"api_v2": {"timeout": 5}, "timeout": 5}, "timeout"),
+        ({"timeout": "5"}, "timeout"),
         ({"api_v2": {"timeout": 5, "temperature": -1}}, "temperature"),
     ],
 )

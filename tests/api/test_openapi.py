@@ -28,6 +28,11 @@ VERBS = {
     "/api/v1/auths/api_key": {"get", "post"},
     "/api/v1/auths/api_key/{key_id}": {"delete"},
     "/api/v1/auths/api_key/{key_id}/rotate": {"post"},
+    "/admin/config/export": {"get"},
+    "/admin/config/import": {"post"},
+    "/admin/config/revisions": {"get"},
+    "/admin/config/revisions/{revision}": {"get"},
+    "/admin/config/revisions/{revision}/restore": {"post"},
 }
 
 

@@ -79,6 +79,7 @@ def test_a_variable_of_its_own_comes_before_the_admin_config() -> None:
         ("API_V2_ADMIN_CONFIG", '{"temperature": "hot"}'),
         ("API_V2_ADMIN_CONFIG", '{"temprature": 1}'),
         ("API_V2_ADMIN_CONFIG", "[" * 100_000),
+        ("API_V2_ADMIN_CONFIG", '{"timeout": 1, "timeout": 2}'),
     ],
 )
 def test_a_malformed_variable_is_named_in_one_line(name: str, value: str) -> None:
