@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from modelsregistry import prices
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.models import Provider, RegisteredModel
 
@@ -20,7 +21,8 @@ _NAMED_AT_MOST = 50
 class ModelEntry:
     """A model as it is offered: `id` is what clients call it, `provider` the provider's name, `context_length`,
     `max_output_tokens` and `max_tokens` are in tokens, `timeout` is in seconds. `temperature`, `max_tokens` and
-    `timeout` are the model's own settings, None without. `reason` says why it is not `available`."""
+    `timeout` are the model's own settings, None without. `reason` says why it is not `available`. `has_prices`: what
+    an answer costs can be told; `is_free`: nothing."""
 
     id: str
     name: str
@@ -36,6 +38,8 @@ class ModelEntry:
     timeout: float | None
     available: bool
     reason: str
+    has_prices: bool = False
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +161,6 @@ def _entry(model: RegisteredModel) -> ModelEntry:
         timeout=model.answer_timeout,
         available=model.available,
         reason=model.reason,
+        has_prices=prices.are_known(model),
+        is_free=prices.is_free(model),
     )

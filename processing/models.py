@@ -1,6 +1,6 @@
 """The index of the app's models; each lives in its room."""
 
-from processing.access.models import ApiKey, AuditEntry
+from processing.access.models import ApiKey, AuditEntry, Budget, Reservation, UsageOfDay
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
@@ -10,10 +10,13 @@ from processing.tasks.models import Task
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "Budget",
     "CachedResult",
     "ConfigurationRevision",
     "Duty",
+    "Reservation",
     "StoredDocument",
     "Task",
+    "UsageOfDay",
     "WorkerHost",
 ]

@@ -25,6 +25,7 @@ from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed, ModelFailed
 from processing.pipeline import evidence, prompt, read, sight, whole
 from processing.pipeline.kept import Kept
+from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
@@ -40,8 +41,9 @@ _BETWEEN_REPORTS = 0.25  # seconds; a progress report is a durable write
 _PEAK_RESET = "5"  # proc(5): what forgets the peak of a process's resident memory
 
 
-def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float) -> Outcome:
-    """Work on a claimed task. Raises `ProcessingError` and `ModelError`; writes nothing but progress."""
+def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float, meter: ClaimMeter) -> Outcome:
+    """Work on a claimed task. Raises `ProcessingError` and `ModelError`; writes nothing but progress, and what the
+    `meter` sets aside."""
     task = claim.task
     if task.document is None:
         raise DocumentFailed("The document of this task has been deleted.", "document_gone")
@@ -69,7 +71,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
         request,
         task.document,
         # It asks the database before the model.
-        lambda: patiently(lambda: generation.generate(request, may_use=may_use), deadline),
+        lambda: patiently(lambda: generation.generate(request, may_use=may_use, meter=meter), deadline),
     )
     answer = answered.value
     timings.lap("generate")
