@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.models import Budget
 
+_TAKEN = _("There is a budget for this period already.")
 _BOUNDS = ("period", "tokens", "money", "active")
 
 
 def create(actor: Actor, budget: Budget) -> None:
     """Write a new budget. Raises `ValidationError`."""
     budget.full_clean()
-    with transaction.atomic():
-        budget.save(force_insert=True)
-        audit.record(actor, "created", _target(budget), _shown(budget))
+    try:
+        with transaction.atomic():
+            budget.save(force_insert=True)
+            audit.record(actor, "created", _target(budget), _shown(budget))
+    except IntegrityError as error:  # Somebody was faster.
+        raise ValidationError({"period": ValidationError(_TAKEN, code="unique")}) from error
 
 
 def change(actor: Actor, budget: Budget) -> None:
@@ -26,7 +32,11 @@ def change(actor: Actor, budget: Budget) -> None:
     budget.full_clean()
     with transaction.atomic():
         before = _shown(Budget.objects.select_for_update().get(pk=budget.pk))
-        budget.save(update_fields=[*_BOUNDS, "updated_at"])
+        try:
+            with transaction.atomic():
+                budget.save(update_fields=[*_BOUNDS, "updated_at"])
+        except IntegrityError as error:
+            raise ValidationError({"period": ValidationError(_TAKEN, code="unique")}) from error
         after = _shown(budget)
         changes = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
         if changes:

@@ -29,6 +29,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Now
 
+from modelsregistry.registry import ModelEntry
 from processing.access.models import ApiKey, Budget, Reservation, UsageOfDay
 from processing.access.usage import Account, Today
 from processing.errors import InvalidInput, LimitReached
@@ -156,6 +157,28 @@ class Standing:
         left = (self.resets_at - datetime.now(UTC)).total_seconds()
         renewed = f"It is renewed on {self.resets_at:%d %B %Y at %H:%M} UTC."
         return BudgetExhausted(f"{why} {renewed}", "budget_exhausted", retry_after=max(1, round(left) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The budgets that one submission is measured by, as they were read once; without any it is free."""
+
+    standings: tuple[Standing, ...]
+
+    def require_tokens(self) -> None:
+        """Refuse early: raises `BudgetExhausted` when no tokens are left, whatever model is asked."""
+        for each in self.standings:
+            each.require_tokens()
+
+    def require(self, model: ModelEntry) -> None:
+        """Raises `BudgetExhausted` when no money is left for this model, `InvalidInput` (`model_without_price`)."""
+        for each in self.standings:
+            each.require_money(model.id, is_free=model.is_free, has_prices=model.has_prices)
+
+
+def allowance(account: Account) -> Allowance:
+    """One query; see `standings`. What is exact is settled when a model is asked; this spares vain submissions."""
+    return Allowance(tuple(standings(account)))
 
 
 def standings(account: Account, *, beside: Holder | None = None) -> list[Standing]:

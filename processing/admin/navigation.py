@@ -33,6 +33,7 @@ def sidebar(_request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _list(_("API keys"), "key", "processing.apikey"),
+                _list(_("Budgets"), "savings", "processing.budget"),
                 _list(_("Users"), "person", "auth.user"),
                 _list(_("Groups"), "group", "auth.group"),
             ],

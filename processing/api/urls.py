@@ -8,6 +8,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
 from processing.api import (
+    admin_budgets,
     admin_config,
     admin_models,
     config,
@@ -18,6 +19,7 @@ from processing.api import (
     status,
     tasks,
     upload,
+    usage,
     version,
 )
 
@@ -34,6 +36,7 @@ v2 = Router()
 v2.register("process", process.ProcessViewSet, "process")
 v2.register("status", status.StatusViewSet, "status")
 v2.register("tasks", tasks.TaskViewSet, "tasks")
+v2.register("usage", usage.UsageViewSet, "usage")
 v2.register("upload", upload.UploadViewSet, "upload")
 v2.register("models", models.ModelViewSet, "models")
 v2.register("health", health.HealthViewSet, "health")
@@ -45,6 +48,7 @@ site.register("api/v1/models", admin_models.RegistryViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")
 site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
+site.register("admin/budgets", admin_budgets.BudgetViewSet, "admin-budgets")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
 
 _schema = SpectacularJSONAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from modelsregistry.models import Provider, RegisteredModel
-from processing.access.models import ApiKey
+from processing.access.models import ApiKey, Budget
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import WorkerHost
@@ -26,6 +26,7 @@ LISTS = [
     ("processing.task", "invoice.pdf"),
     ("processing.storeddocument", "invoice.pdf"),
     ("processing.apikey", "laptop"),
+    ("processing.budget", "laptop"),
     ("processing.workerhost", "worker-1"),
     ("processing.cachedresult", "ada"),
     ("processing.configurationrevision", "timeout"),
@@ -50,6 +51,7 @@ def rows(
         "processing.task": task,
         "processing.storeddocument": document,
         "processing.apikey": key,
+        "processing.budget": Budget.objects.create(api_key=key, period="day", tokens=1000),
         "processing.workerhost": host,
         "processing.configurationrevision": revision,
         "modelsregistry.provider": provider,

@@ -22,6 +22,9 @@ VERBS = {
     "/api/v2/health": {"get"},
     "/api/version": {"get"},
     "/admin/config": {"get", "post"},
+    "/api/v2/usage": {"get"},
+    "/admin/budgets": {"get", "post"},
+    "/admin/budgets/{budget_id}": {"get", "patch", "delete"},
 }
 
 
