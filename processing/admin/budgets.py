@@ -32,7 +32,8 @@ class LeftFilter(admin.SimpleListFilter):
         return [("exhausted", __("used up")), ("some", __("something is left"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Budget]) -> QuerySet[Budget]:
-        exhausted = Q(used_tokens__gte=F("tokens")) | Q(used_money__gte=F("money"))
+        of_tokens = Q(tokens__isnull=False, used_tokens__gte=F("tokens"))
+        exhausted = of_tokens | Q(money__isnull=False, used_money__gte=F("money"))
         match self.value():
             case "exhausted":
                 return queryset.filter(exhausted)

@@ -189,8 +189,9 @@ def in_processes(work: Callable[[int], None]) -> None:
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
 
 
-@pytest.mark.parametrize("at_the_same_time", [in_threads, in_processes])
-@pytest.mark.parametrize(("spends", "completed", "least"), [(100, 10, 1000), (37, None, 901)])
+@pytest.mark.parametrize(
+    ("at_the_same_time", "spends", "completed", "least"), [(in_threads, 100, 10, 1000), (in_processes, 37, None, 901)]
+)
 def test_a_hundred_tasks_at_once_do_not_pass_a_budget_for_ten(
     alice: Tenant,
     budget: Budget,
