@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 # no lock of SQLite's nearly as long (`queue.watch`).
 LEASE = timedelta(seconds=20)
 BACKOFF = timedelta(seconds=2)
+_ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what accounting for a task needs of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +212,13 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
             lease_expires_at=None,
             completed_at=Now(),
         )
-        task = own.only("seq", "owner_id", "api_key_id", "model", "status", "completed_at").first()
+        task = own.only(*_ACCOUNTED, "status", "completed_at").first()
         if task is None:
             raise NotFound("There is no such task.", "task_not_found")
         if not won:
             raise InvalidInput(f"The task has already ended: it is {task.status}.", "task_finished")
         spending.count_ended([task], failed=False)
-        spending.let_run_out([task.seq])
+        spending.let_run_out([task])
     logger.info("task cancelled", extra={"task": task_id})
     return task.completed_at or timezone.now()
 
@@ -238,7 +239,7 @@ def reap(seqs: Collection[int] | None = None) -> int:
         )
         again = _locked(lost.filter(attempts__lt=F("max_attempts")))
         _back_to_the_queue(again)
-        left = [task.seq for task in (*spent, *again)]
+        left = [*spent, *again]
         (spending.let_run_out if seqs is None else spending.give_back)(left)
     if left:
         logger.warning("leases ran out", extra={"failed": len(spent), "queued_again": len(again)})
@@ -263,13 +264,13 @@ def release_host(host: str, pids: Collection[int]) -> int:
     with transaction.atomic():
         held = _locked(Task.objects.filter(status=Status.PROCESSING, host=host, worker_pid__in=pids))
         _back_to_the_queue(held, max_attempts=F("max_attempts") + 1)
-        spending.give_back(task.seq for task in held)
+        spending.give_back(held)
     return len(held)
 
 
 def _locked(tasks: QuerySet[Task]) -> list[Task]:
     """These tasks, which nobody else changes until the transaction ends; with what their accounting needs."""
-    return list(tasks.select_for_update().only("seq", "owner_id", "api_key_id", "model").order_by("seq"))
+    return list(tasks.select_for_update().only(*_ACCOUNTED).order_by("seq"))
 
 
 def _end(tasks: QuerySet[Task], error: str, code: str) -> list[Task]:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper, QuerySet
+from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
 from processing.access import budgets, usage
@@ -62,13 +62,14 @@ def count_ended(tasks: Iterable[Task], *, failed: bool) -> None:
         usage.record(account(task), (), ended=task.model, failed=failed)
 
 
-def give_back(seqs: Iterable[int]) -> None:
-    """Free what claims of these tasks had reserved: their workers are dead."""
-    Reservation.objects.filter(task__in=list(seqs)).delete()
+def give_back(tasks: Iterable[Task]) -> None:
+    """Free what the claims of these tasks had reserved, by the tokens that they were read with: their workers are
+    dead."""
+    for task in tasks:
+        Reservation.objects.filter(task=task.seq, token=task.lease_token).delete()
 
 
-def let_run_out(seqs: Iterable[int]) -> None:
+def let_run_out(tasks: Iterable[Task]) -> None:
     """The same where workers may be alive: they have a moment to stop and to tell what they spent."""
-    soon = ExpressionWrapper(Now() + STOPPING, output_field=DateTimeField())
-    reserved: QuerySet[Any] = Reservation.objects.filter(task__in=list(seqs), until__gt=soon)
-    reserved.update(until=soon)
+    soon: Any = ExpressionWrapper(Now() + STOPPING, output_field=DateTimeField())
+    Reservation.objects.filter(task__in=[task.seq for task in tasks], until__gt=soon).update(until=soon)
