@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from modelsregistry import breaker, prices, size, slots
 from modelsregistry.contract import GenerationRequest, GenerationResult, ignore_text
-from modelsregistry.errors import ModelError, ModelMisconfigured, ModelRejected
+from modelsregistry.errors import ModelError, ModelForbidden, ModelMisconfigured, ModelRejected
+from modelsregistry.metering import Call, Meter, Unmetered
 from modelsregistry.models import RegisteredModel
 from modelsregistry.plausible import plausible
 from modelsregistry.registry import offered
@@ -42,19 +43,24 @@ class Listener:
 
 
 def generate(
-    request: GenerationRequest, listener: Listener | None = None, *, may_use: Callable[[str], bool] = lambda _: True
+    request: GenerationRequest,
+    listener: Listener | None = None,
+    *,
+    may_use: Callable[[str], bool] = lambda _: True,
+    meter: Meter | None = None,
 ) -> GenerationResult:
     """Ask the model that the request names, with its own settings where the request has none; when it fails, those of
     its fallbacks that the caller `may_use`, in the administrator's order.
 
     The result's `model` is the public id of who answered; `details` say under which name, and `fallbacks` who was asked
-    before in vain. Raises `ModelError`: the first one that is worth another try, else the first of all.
+    before in vain. The `meter` is asked before each request and told of each. Raises `ModelError`: the first one that
+    is worth another try, else the first of all.
     """
-    listener = listener or Listener()
+    listener, meter = listener or Listener(), meter or Unmetered()
     failures: list[tuple[str, ModelError]] = []
     for model in _candidates(request.model, may_use):
         try:
-            result = _asked(model, request, listener)
+            result = _asked(model, request, listener, meter)
         except ModelError as error:
             if not failures and not _others_may_help(error):
                 raise
@@ -79,16 +85,18 @@ def _candidates(wanted: str, may_use: Callable[[str], bool]) -> Iterator[Registe
 
 
 def _others_may_help(error: ModelError) -> bool:
+    if isinstance(error, ModelForbidden):
+        return False
     return not isinstance(error, ModelRejected) or error.code in _ELSEWHERE
 
 
-def _asked(model: RegisteredModel, request: GenerationRequest, listener: Listener) -> GenerationResult:
+def _asked(model: RegisteredModel, request: GenerationRequest, listener: Listener, meter: Meter) -> GenerationResult:
     """One model's answer, tried again while the provider's rules and the time allow it. Raises `ModelError`."""
     fitted, dropped = _fitted(request, model)
     size.require_fit(fitted, model.context_length)
     for number in range(1, TRIES + 1):
         try:
-            result = _tried(model, fitted, listener)
+            result = _tried(model, Call(meter, model, fitted, listener.on_text))
         except ModelError as error:
             pause = _pause(error, number)
             if pause is None or number == TRIES or time.monotonic() + pause >= fitted.deadline:
@@ -113,8 +121,8 @@ def _pause(error: ModelError, number: int) -> float | None:
     return wait if wait <= _LONGEST_PAUSE else None
 
 
-def _tried(model: RegisteredModel, request: GenerationRequest, listener: Listener) -> GenerationResult:
-    provider = model.provider
+def _tried(model: RegisteredModel, call: Call) -> GenerationResult:
+    provider, request = model.provider, call.request
     breaker.require_closed(provider)
     driver = provider.driver(
         model.upstream_id,
@@ -125,11 +133,17 @@ def _tried(model: RegisteredModel, request: GenerationRequest, listener: Listene
     )
     started = time.monotonic()
     with slots.of(provider, request.deadline):
+        call.announce()
         try:
-            result = plausible(driver.generate(request, listener.on_text), request)
+            result = plausible(driver.generate(request, call.hear), request)
         except ModelError as error:
+            call.failed(error)
             breaker.note(provider, error)
             raise
+        except BaseException:  # The work is stopped from outside, which is none of the provider's failures.
+            call.interrupted()
+            raise
+        call.answered(result)
     breaker.note(provider, None)
     logger.info(
         "model answered",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from modelsregistry.contract import Usage
 from modelsregistry.models import RegisteredModel
@@ -23,3 +23,22 @@ def cost(usage: Usage, model: RegisteredModel) -> Decimal | None:
         return None
     total = sum((tokens * price for tokens, price in parts if price is not None), Decimal(0))
     return (total / _MILLION).quantize(Decimal("0.00000001"))
+
+
+def at_most(read: int, written: int, model: RegisteredModel) -> Decimal | None:
+    """US dollars for so many tokens read and written, rounded up; None where a price is not known."""
+    if not are_known(model):
+        return None
+    dearest = max(price for price in (model.input_price, model.cached_input_price) if price is not None)
+    total = read * dearest + written * (model.output_price or 0)
+    return (total / _MILLION).quantize(Decimal("0.00000001"), ROUND_UP)
+
+
+def are_known(model: RegisteredModel) -> bool:
+    """Whether the cost of every answer can be told."""
+    return model.input_price is not None and model.output_price is not None
+
+
+def is_free(model: RegisteredModel) -> bool:
+    """Whether an administrator says that it costs nothing."""
+    return are_known(model) and not (model.input_price or model.cached_input_price or model.output_price)

@@ -53,6 +53,11 @@ def _provide_built_in() -> None:
     with transaction.atomic():
         provider, _ = Provider.objects.get_or_create(kind="local", defaults={"name": "Built-in"})
         _register(provider, BUILT_IN_MODEL, from_environment=False)
+        # Rows from a time when it had no price: a budget of money would refuse it.
+        unpriced = RegisteredModel.objects.filter(
+            provider=provider, public_id=BUILT_IN_MODEL.public_id, input_price=None, output_price=None
+        )
+        unpriced.update(input_price=BUILT_IN_MODEL.input_price, output_price=BUILT_IN_MODEL.output_price)
 
 
 def _environment_provider(vendor: Vendor, variables: Mapping[str, str]) -> Provider | None:

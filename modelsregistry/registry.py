@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from modelsregistry import prices
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.models import Provider, RegisteredModel
 
@@ -21,7 +22,8 @@ class ModelEntry:
     """A model as it is offered: `id` is what clients call it, `provider` the provider's name, `context_length`,
     `max_output_tokens` and `max_tokens` are in tokens, `timeout` is in seconds. `temperature`, `max_tokens` and
     `timeout` are the model's own settings, None without. `reads_any_length` is true of a model that no document is too
-    long for. `reason` says why it is not `available`."""
+    long for. `reason` says why it is not `available`. `has_prices`: what an answer costs can be told; `is_free`:
+    nothing."""
 
     id: str
     name: str
@@ -38,6 +40,8 @@ class ModelEntry:
     available: bool
     reason: str
     reads_any_length: bool = False
+    has_prices: bool = False
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,4 +168,6 @@ def _entry(model: RegisteredModel) -> ModelEntry:
         available=model.available,
         reason=model.reason,
         reads_any_length=model.provider.reads_any_length,
+        has_prices=prices.are_known(model),
+        is_free=prices.is_free(model),
     )

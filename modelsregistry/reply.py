@@ -51,9 +51,11 @@ class Reply:
         self._pass_on(self._thoughts.rest())
         text = "".join(self.pieces)
         reason = "refusal" if self.refused else self.finish_reason or "stop"
-        if not text.strip():
-            raise _nothing(reason)
         estimate = Usage(_tokens(conversation.characters), _tokens(len(text)), estimated=True)
+        if not text.strip():
+            error = _nothing(reason)
+            error.usage = self.usage or estimate
+            raise error
         return GenerationResult(
             text=text,
             model=self.model or asked,

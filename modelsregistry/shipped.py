@@ -48,6 +48,8 @@ BUILT_IN_MODEL = ModelSeed(
         "Answers with passages of the document itself, chosen by rules: no key, no weights, nothing leaves the "
         "machine. Reads text, also recognised text; sees no pictures and does not reason."
     ),
+    input_price=Decimal(0),
+    output_price=Decimal(0),
 )
 
 

@@ -1,6 +1,6 @@
 """The index of the app's models; each lives in its room."""
 
-from processing.access.models import ApiKey, AuditEntry, CallerLimits, SignIn
+from processing.access.models import ApiKey, AuditEntry, Budget, CallerLimits, Reservation, SignIn, UsageOfDay
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
@@ -10,12 +10,15 @@ from processing.tasks.models import Task
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "Budget",
     "CachedResult",
     "CallerLimits",
     "ConfigurationRevision",
     "Duty",
+    "Reservation",
     "SignIn",
     "StoredDocument",
     "Task",
+    "UsageOfDay",
     "WorkerHost",
 ]

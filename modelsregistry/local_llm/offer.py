@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -61,6 +62,8 @@ def offer(serving: Serving) -> None:
         if model.provider_id != provider.pk:
             raise TakenError(f"The model {LOCAL_LLM} is registered at the provider “{model.provider.name}”.")
         model.context_length, model.vision, model.available, model.reason = serving.context, serving.vision, True, ""
+        if model.input_price is None and model.output_price is None:
+            model.input_price = model.output_price = Decimal(0)  # Nobody sends a bill for it.
         model.save()
 
 

@@ -1,15 +1,18 @@
 """API keys and tokens, of which enough is kept to recognise one and not enough to use one; what callers may do; what
-was done."""
+was done; what may be spent and was spent."""
 
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any, Literal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -162,3 +165,123 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.target_kind} {self.target_name or self.target_id} {self.action}"
+
+
+_MONEY: dict[str, Any] = {"max_digits": 16, "decimal_places": 8}  # as a task's cost
+
+
+class Budget(models.Model):
+    """What the tasks of one API key, or of one user by whatever key, may spend in a day or a month (UTC).
+
+    `tokens` are those read and written together, `money` is in US dollars; what is empty is not bounded. What is used
+    and reserved is told by `UsageOfDay` and `Reservation`; see `budgets`.
+    """
+
+    class Period(models.TextChoices):
+        DAY = "day", _("day")
+        MONTH = "month", _("month")
+
+    api_key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets"
+    )
+    period = models.CharField(max_length=5, choices=Period.choices, help_text=_("By UTC."))
+    tokens = models.BigIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("Tokens read and written; empty: no bound."),
+    )
+    money = models.DecimalField(
+        **_MONEY,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text=_("US dollars; empty: no bound. Models without prices are refused under it."),
+    )
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("budget")
+        ordering = ("id",)
+        constraints = [
+            models.CheckConstraint(condition=Q(api_key=None) ^ Q(user=None), name="budget_of_key_or_user"),
+            models.CheckConstraint(
+                condition=Q(tokens__isnull=False) | Q(money__isnull=False), name="budget_bounds_something"
+            ),
+            models.UniqueConstraint(fields=("api_key", "period"), name="budget_once_for_key"),
+            models.UniqueConstraint(fields=("user", "period"), name="budget_once_for_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user or self.api_key}, {self.get_period_display()}"
+
+    def clean(self) -> None:
+        """Raises `ValidationError`."""
+        if (self.api_key_id is None) == (self.user_id is None):
+            raise ValidationError(_("Name an API key or a user, and not both."), code="budget_of_one")
+        if self.tokens is None and self.money is None:
+            raise ValidationError(_("Bound tokens, money, or both."), code="budget_empty")
+
+
+class Reservation(models.Model):
+    """What a running task may still spend, under a budget: the most that its request to a model takes.
+
+    `task` and `token` say whose it is: a claim of a task (its `seq` and fencing token). Past `until` it counts no more:
+    then it was left behind by a process that died, or that nobody has heard of.
+    """
+
+    task = models.BigIntegerField()
+    token = models.BigIntegerField()
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+")
+    tokens = models.BigIntegerField()
+    money = models.DecimalField(**_MONEY)
+    until = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("reservation")
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=("task", "token"), name="reserved_once_for_claim")]
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.token}"
+
+
+class UsageOfDay(models.Model):
+    """What one key of one user spent on one model on a day (UTC); written by `usage.record` alone.
+
+    `tasks` are those that ended, `failed` some of them. Tokens and `cost` (US dollars) are also those of attempts that
+    came to nothing; what has no price costs 0. `key_number` is the key's id, 0 without one, and outlives the key.
+    """
+
+    day = models.DateField()
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    api_key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    key_number = models.BigIntegerField(default=0, editable=False)
+    model = models.CharField(max_length=200)
+    tasks = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    cost = models.DecimalField(**_MONEY, default=Decimal(0))
+
+    class Meta:
+        verbose_name = _("use of a day")
+        verbose_name_plural = _("use by day")
+        ordering = ("-day", "model")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=("owner", "day", "key_number", "model"), name="usage_once_a_day"),
+        ]
+        indexes = [models.Index(fields=("day",), name="usage_by_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.owner_id} {self.model}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """With the number of the key, which tells rows apart when the key is gone."""
+        self.key_number = self.api_key_id or self.key_number
+        super().save(*args, **kwargs)

@@ -36,6 +36,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _list(_("Sign-ins"), "login", "processing.signin"),
                 _list(_("Failed sign-ins"), "lock_clock", "axes.accessattempt"),
                 _list(_("Rate limits"), "speed", "processing.callerlimits"),
+                _list(_("Budgets"), "savings", "processing.budget"),
                 _list(_("Users"), "person", "auth.user"),
                 _list(_("Groups"), "group", "auth.group"),
                 _list(_("Audit"), "policy", "processing.auditentry"),

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.registry import Asker, ModelEntry
+from processing.access import budgets
 from processing.access.model_access import asker
 from processing.access.models import ApiKey
 from processing.api.authentication import caller
@@ -19,6 +20,7 @@ from processing.api.process_fields import ProcessReplySerializer, ProcessSeriali
 from processing.api.requests import request_id
 from processing.api.upload import take_in
 from processing.api.uploads import FileViewSet
+from processing.api.usage import account
 from processing.documents import store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound
@@ -46,12 +48,15 @@ class ProcessViewSet(FileViewSet):
         """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`."""
         in_force = current()
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
+        allowance = budgets.allowance(account(request))
+        allowance.require_tokens()
         admission.require_room(admission.Caller(caller(request).pk, key), in_force.parameters)
         self.require_means(request)
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
         model = _model(asked, in_force, asker(caller(request).pk, key))
+        allowance.require(model)
         options = _options(asked, model, in_force.parameters)
         name = asked["file"].name if asked.get("file") is not None else ""
         sight.require_legible(name, model, options.vision_mode, in_force.parameters)

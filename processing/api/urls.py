@@ -10,6 +10,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
 from processing.api import (
+    admin_budgets,
     admin_config,
     admin_models,
     api_keys,
@@ -22,6 +23,7 @@ from processing.api import (
     status,
     tasks,
     upload,
+    usage,
     version,
 )
 
@@ -38,6 +40,7 @@ v2 = Router()
 v2.register("process", process.ProcessViewSet, "process")
 v2.register("status", status.StatusViewSet, "status")
 v2.register("tasks", tasks.TaskViewSet, "tasks")
+v2.register("usage", usage.UsageViewSet, "usage")
 v2.register("upload", upload.UploadViewSet, "upload")
 v2.register("models", models.ModelViewSet, "models")
 v2.register("health", health.HealthViewSet, "health")
@@ -52,6 +55,7 @@ site.register("api/v1/auths", auths.AuthViewSet, "auths")
 site.register("ollama/api/tags", ollama_tags.OllamaTagViewSet, "ollama-tags")
 site.register("admin/config/revisions", admin_config.RevisionViewSet, "admin-config-revisions")
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
+site.register("admin/budgets", admin_budgets.BudgetViewSet, "admin-budgets")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
 
 _OPEN: dict[str, Any] = {

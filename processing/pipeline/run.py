@@ -28,6 +28,7 @@ from processing.pipeline import evidence, page_ranges, read, sight, whole
 from processing.pipeline.asking import Answered, Asking
 from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
+from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
@@ -43,8 +44,9 @@ _BETWEEN_REPORTS = 0.25  # seconds; a progress report is a durable write
 _PEAK_RESET = "5"  # proc(5): what forgets the peak of a process's resident memory
 
 
-def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float) -> Outcome:
-    """Work on a claimed task. Raises `ProcessingError` and `ModelError`; writes nothing but progress."""
+def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float, meter: ClaimMeter) -> Outcome:
+    """Work on a claimed task. Raises `ProcessingError` and `ModelError`; writes nothing but progress, and what the
+    `meter` sets aside."""
     task = claim.task
     if task.document is None:
         raise DocumentFailed("The document of this task has been deleted.", "document_gone")
@@ -92,7 +94,9 @@ def _asking(  # noqa: PLR0913 - all that a question is made of
     def send(request: GenerationRequest) -> Found[GenerationResult]:
         # It asks the database before the model.
         return kept.answer(
-            request, document, lambda: patiently(lambda: generation.generate(request, may_use=may_use), deadline)
+            request,
+            document,
+            lambda: patiently(lambda: generation.generate(request, may_use=may_use, meter=meter), deadline),
         )
 
     def tell(share: float, words: str) -> None:

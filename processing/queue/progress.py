@@ -30,4 +30,4 @@ class Progress:
         self._first = None
 
     def _first_in_line(self) -> tuple[int, int] | None:
-        return lifecycle.due().order_by("-priority", "seq").values_list("seq", "attempts").first()
+        return lifecycle.due().order_by("-priority", "seq").values_list("seq", "lease_token").first()

@@ -7,13 +7,15 @@
 A claim holds a lease: while the worker renews it the task is the worker's; when it runs out `reap` gives the task back.
 Every claim raises the fencing token, and so does a cancel: whoever writes with an older token changes nothing.
 Leases run by the database's clock, so that hosts need not agree on the time.
+
+Whatever ends a claim or a task accounts for it in the same transaction (`spending`).
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,9 +28,10 @@ from django.utils import timezone
 
 from processing.access import audit
 from processing.access.audit import Actor, Target
+from processing.access.usage import Spent
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
-from processing.tasks import taking
+from processing.tasks import spending, taking
 from processing.tasks.models import FINAL, Status, Task
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ logger = logging.getLogger(__name__)
 # no lock of SQLite's nearly as long (`queue.watch`).
 LEASE = timedelta(seconds=20)
 BACKOFF = timedelta(seconds=2)
+_ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what accounting for a task needs of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +141,17 @@ def progress(claim: Claim, percent: float, step: str) -> bool:
     return _held(claim).update(progress=min(max(percent, 0.0), 99.9), step=step[:120]) == 1
 
 
-def complete(claim: Claim, outcome: Outcome) -> bool:
-    """Put the answer on the task; False when the lease is lost, and then nothing is written."""
+def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = None) -> bool:
+    """Put the answer on the task; False when the lease is lost, and then nothing is written.
+
+    `spent` is all that was spent on the way; without it, what the outcome says.
+    """
+    if spent is None:
+        spent = (Spent(outcome.model_used, outcome.input_tokens, outcome.output_tokens, outcome.cost),)
     won = _finish(
         claim,
         Status.COMPLETED,
+        spent,
         progress=100.0,
         step="completed",
         result=outcome.result,
@@ -161,15 +171,17 @@ def complete(claim: Claim, outcome: Outcome) -> bool:
     return won
 
 
-def fail(claim: Claim, error: ProcessingError) -> bool:
+def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = ()) -> bool:
     """End the task as `failed`, or put it back in line while the error is retryable and attempts are left; False when
     the lease is lost, and then nothing is written."""
     task = claim.task
     if error.retryable and task.attempts < task.max_attempts:
-        return release(claim, delay=error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1))
+        delay = error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1)
+        return release(claim, delay=delay, spent=spent)
     won = _finish(
         claim,
         Status.FAILED,
+        spent,
         step="failed",
         error=error.detail,
         error_type=error.error_type,
@@ -179,18 +191,18 @@ def fail(claim: Claim, error: ProcessingError) -> bool:
     return won
 
 
-def release(claim: Claim, *, delay: float = 0.0) -> bool:
+def release(claim: Claim, *, delay: float = 0.0, spent: Sequence[Spent] = ()) -> bool:
     """Give the task back to the queue, due again in `delay` seconds."""
-    released = _held(claim).update(
-        status=Status.QUEUED,
-        step="waiting to be tried again",
-        progress=0.0,
-        lease_token=F("lease_token") + 1,
-        lease_expires_at=None,
-        available_at=_from_now(timedelta(seconds=delay)) if delay else Now(),
-    )
+    released = _requeue(claim, delay, spent, step="waiting to be tried again")
     _log("task released" if released else "late release dropped", claim, delay=delay)
-    return released == 1
+    return released
+
+
+def put_off(claim: Claim, *, delay: float) -> bool:
+    """The same for a task that has not begun, because what it needs is in use: that was no attempt."""
+    put = _requeue(claim, delay, (), step="waiting for its budget", attempts=F("attempts") - 1)
+    _log("task put off" if put else "late release dropped", claim, delay=delay)
+    return put
 
 
 def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> datetime:
@@ -207,15 +219,16 @@ def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> date
             lease_expires_at=None,
             completed_at=Now(),
         )
-        if won:
-            audit.record(by, "cancelled", target(task_id, owner_id))
-    row = own.values("status", "completed_at").first()
-    if row is None:
-        raise NotFound("There is no such task.", "task_not_found")
-    if not won:
-        raise InvalidInput(f"The task has already ended: it is {row['status']}.", "task_finished")
+        task = own.only(*_ACCOUNTED, "status", "completed_at").first()
+        if task is None:
+            raise NotFound("There is no such task.", "task_not_found")
+        if not won:
+            raise InvalidInput(f"The task has already ended: it is {task.status}.", "task_finished")
+        spending.count_ended([task], failed=False)
+        spending.let_run_out([task])
+        audit.record(by, "cancelled", target(task_id, owner_id))
     logger.info("task cancelled", extra={"task": task_id})
-    return row["completed_at"] or timezone.now()
+    return task.completed_at or timezone.now()
 
 
 def target(task_id: uuid.UUID, owner_id: int) -> Target:
@@ -231,56 +244,74 @@ def reap(seqs: Collection[int] | None = None) -> int:
         lost = lost.filter(seq__in=seqs)
     if not lost.exists():  # Asked every other second, and nearly always so: a read costs a tenth of two writes.
         return 0
-    spent = lost.filter(attempts__gte=F("max_attempts")).update(
-        status=Status.FAILED,
-        step="failed",
-        error="The task was tried as often as allowed, and each time its worker died.",
-        error_type="processing_error",
-        error_code="attempts_exhausted",
-        lease_token=F("lease_token") + 1,
-        lease_expires_at=None,
-        completed_at=Now(),
-    )
-    again = lost.filter(attempts__lt=F("max_attempts")).update(
-        status=Status.QUEUED,
-        step="waiting to be tried again",
-        progress=0.0,
-        lease_token=F("lease_token") + 1,
-        lease_expires_at=None,
-        available_at=Now(),
-    )
-    if spent or again:
-        logger.warning("leases ran out", extra={"failed": spent, "queued_again": again})
-    return spent + again
+    with transaction.atomic():
+        spent = _end(
+            lost.filter(attempts__gte=F("max_attempts")),
+            "The task was tried as often as allowed, and each time its worker died.",
+            "attempts_exhausted",
+        )
+        again = _locked(lost.filter(attempts__lt=F("max_attempts")))
+        _back_to_the_queue(again)
+        left = [*spent, *again]
+        (spending.let_run_out if seqs is None else spending.give_back)(left)
+    if left:
+        logger.warning("leases ran out", extra={"failed": len(spent), "queued_again": len(again)})
+    return len(left)
 
 
 def end_without_document(seqs: Collection[int]) -> int:
     """End waiting tasks whose document is gone, so that nobody waits for them in vain. Returns how many."""
-    ended = Task.objects.filter(seq__in=seqs, status=Status.QUEUED).update(
-        status=Status.FAILED,
-        step="failed",
-        error="The document of this task has been deleted.",
-        error_type="processing_error",
-        error_code="document_gone",
-        lease_token=F("lease_token") + 1,
-        completed_at=Now(),
-    )
+    if not seqs:
+        return 0
+    waiting = Task.objects.filter(seq__in=seqs, status=Status.QUEUED)
+    with transaction.atomic():
+        ended = _end(waiting, "The document of this task has been deleted.", "document_gone")
     if ended:
-        logger.warning("tasks without a document ended", extra={"count": ended})
-    return ended
+        logger.warning("tasks without a document ended", extra={"count": len(ended)})
+    return len(ended)
 
 
 def release_host(host: str, pids: Collection[int]) -> int:
     """Give all tasks that processes of a cluster which has ended still hold back to the queue, at once. The attempt was
     cut short by an operator and not by the task: it is allowed one more. Returns how many."""
-    return Task.objects.filter(status=Status.PROCESSING, host=host, worker_pid__in=pids).update(
+    with transaction.atomic():
+        held = _locked(Task.objects.filter(status=Status.PROCESSING, host=host, worker_pid__in=pids))
+        _back_to_the_queue(held, max_attempts=F("max_attempts") + 1)
+        spending.give_back(held)
+    return len(held)
+
+
+def _locked(tasks: QuerySet[Task]) -> list[Task]:
+    """These tasks, which nobody else changes until the transaction ends; with what their accounting needs."""
+    return list(tasks.select_for_update().only(*_ACCOUNTED).order_by("seq"))
+
+
+def _end(tasks: QuerySet[Task], error: str, code: str) -> list[Task]:
+    """End tasks that nobody works on as failed, and count them. Returns which."""
+    ended = _locked(tasks)
+    Task.objects.filter(seq__in=[task.seq for task in ended]).update(
+        status=Status.FAILED,
+        step="failed",
+        error=error,
+        error_type="processing_error",
+        error_code=code,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        completed_at=Now(),
+    )
+    spending.count_ended(ended, failed=True)
+    return ended
+
+
+def _back_to_the_queue(tasks: Collection[Task], **columns: Any) -> None:
+    Task.objects.filter(seq__in=[task.seq for task in tasks]).update(
         status=Status.QUEUED,
         step="waiting to be tried again",
         progress=0.0,
-        max_attempts=F("max_attempts") + 1,
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
         available_at=Now(),
+        **columns,
     )
 
 
@@ -288,8 +319,30 @@ def _held(claim: Claim) -> QuerySet[Task]:
     return Task.objects.filter(seq=claim.task.seq, status=Status.PROCESSING, lease_token=claim.token)
 
 
-def _finish(claim: Claim, status: Status, **columns: Any) -> bool:
-    return bool(_held(claim).update(status=status, completed_at=Now(), lease_expires_at=None, **columns))
+def _finish(claim: Claim, status: Status, spent: Sequence[Spent], **columns: Any) -> bool:
+    with transaction.atomic():
+        won = bool(_held(claim).update(status=status, completed_at=Now(), lease_expires_at=None, **columns))
+        if won:
+            ended = columns.get("model_used") or claim.task.model
+            spending.settle(claim.task, claim.token, spent, ended=ended, failed=status == Status.FAILED)
+    return won
+
+
+def _requeue(claim: Claim, delay: float, spent: Sequence[Spent], **columns: Any) -> bool:
+    with transaction.atomic():
+        won = bool(
+            _held(claim).update(
+                status=Status.QUEUED,
+                progress=0.0,
+                lease_token=F("lease_token") + 1,
+                lease_expires_at=None,
+                available_at=_from_now(timedelta(seconds=delay)) if delay else Now(),
+                **columns,
+            )
+        )
+        if won:
+            spending.settle(claim.task, claim.token, spent)
+    return won
 
 
 def _from_now(delay: timedelta) -> ExpressionWrapper[Any]:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from modelsregistry.models import Provider, RegisteredModel
 from processing.access import audit
-from processing.access.models import ApiKey, AuditEntry, CallerLimits
+from processing.access.models import ApiKey, AuditEntry, Budget, CallerLimits
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import WorkerHost
@@ -28,6 +28,7 @@ LISTS = [
     ("processing.storeddocument", "invoice.pdf"),
     ("processing.apikey", "laptop"),
     ("processing.callerlimits", "laptop"),
+    ("processing.budget", "laptop"),
     ("processing.workerhost", "worker-1"),
     ("processing.cachedresult", "ada"),
     ("processing.configurationrevision", "timeout"),
@@ -56,6 +57,7 @@ def rows(
         "processing.storeddocument": document,
         "processing.apikey": key,
         "processing.callerlimits": CallerLimits.objects.create(key=key, per_minute=200),
+        "processing.budget": Budget.objects.create(api_key=key, period="day", tokens=1000),
         "processing.workerhost": host,
         "processing.configurationrevision": revision,
         "modelsregistry.provider": provider,

@@ -33,6 +33,9 @@ VERBS = {
     "/admin/config/revisions": {"get"},
     "/admin/config/revisions/{revision}": {"get"},
     "/admin/config/revisions/{revision}/restore": {"post"},
+    "/api/v2/usage": {"get"},
+    "/admin/budgets": {"get", "post"},
+    "/admin/budgets/{budget_id}": {"get", "patch", "delete"},
 }
 
 
