@@ -20,7 +20,8 @@ from django.utils.translation import ngettext
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.admin import rendering
-from processing.admin.base import Page, actor, is_superuser
+from processing.admin.actors import actor
+from processing.admin.base import Page, is_superuser
 from processing.admin.key_form import NewKeyForm
 from processing.errors import InvalidInput
 

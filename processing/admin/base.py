@@ -9,8 +9,6 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from unfold.paginator import InfinitePaginator
 
-from processing.access.audit import Actor
-
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
@@ -41,12 +39,6 @@ class LongList(Page):
     sortable_by = ()
     list_per_page = 50
     list_disable_select_all = True
-
-
-def actor(request: HttpRequest) -> Actor:
-    """Whoever is signed in, as the audit trail names them."""
-    name, request_id = request.user.get_username(), str(request.META.get("api_v2.request_id", ""))
-    return Actor("admin", request.user.pk, name, request_id=request_id)
 
 
 def is_superuser(request: HttpRequest) -> bool:

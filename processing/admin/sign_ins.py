@@ -21,7 +21,8 @@ from processing.access import audit, lockout, sign_ins
 from processing.access.audit import Target
 from processing.access.models import SignIn
 from processing.admin import rendering
-from processing.admin.base import LongList, ReadOnlyPage, actor
+from processing.admin.actors import actor
+from processing.admin.base import LongList, ReadOnlyPage
 
 if TYPE_CHECKING:
     from django.contrib.admin.forms import AdminAuthenticationForm as AuthenticationForm

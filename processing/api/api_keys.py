@@ -20,7 +20,8 @@ from modelsregistry import registry
 from processing.access import keys, model_access
 from processing.access.models import ApiKey
 from processing.access.restrictions import MAX_ENTRIES, Restrictions
-from processing.api.authentication import actor, caller
+from processing.api.actors import actor
+from processing.api.authentication import caller
 from processing.api.auths import NOT_KEPT
 from processing.api.errors import ProblemSerializer
 from processing.api.permissions import KeysEnabled, SignedIn

@@ -13,11 +13,9 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
 from processing.access import keys, restrictions
-from processing.access.audit import Actor
 from processing.access.models import ApiKey, SignIn
 from processing.api import tokens
 from processing.api.addresses import client_address
-from processing.api.requests import request_id
 
 
 class Bearer(BaseAuthentication):
@@ -74,12 +72,6 @@ def caller(request: Request) -> User:
     if not isinstance(request.user, User):
         raise NotAuthenticated
     return request.user
-
-
-def actor(request: Request) -> Actor:
-    """The caller, as the audit trail names them."""
-    user, key = caller(request), request.auth.prefix if isinstance(request.auth, ApiKey) else ""
-    return Actor("api", user.pk, user.get_username(), key, request_id(request))
 
 
 def route(request: Request) -> str:

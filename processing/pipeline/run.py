@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from processing.documents.models import StoredDocument
 from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed
 from processing.pipeline import evidence, page_ranges, read, sight, whole
-from processing.pipeline.asking import Answered, Asking
+from processing.pipeline.asking import Answered, Asking, Send
 from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
 from processing.pipeline.meter import ClaimMeter
@@ -67,9 +68,11 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
         sight.require_read(document, model)
     timings.lap("read")
     attachment = whole.attachment(task.document) if goes_whole else None
-    answered = _asking(claim, task.document, model, options, parameters, deadline, kept, report).about(
-        document.pages, attachment
-    )
+    may_use = model_access.permits(task.owner_id, task.api_key_id)
+    ask = partial(generation.generate, may_use=may_use, meter=meter)
+    send = _sender(kept, task.document, deadline, ask)
+    asking = Asking(model, task.prompt, options, parameters, deadline, send, report.asking)
+    answered = asking.about(document.pages, attachment)
     timings.lap("generate")
     citations = evidence.citations(answered.result, document.pages, task.prompt)
     timings.lap("check")
@@ -77,32 +80,16 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     return _outcome(claim, options, document, answered, citations, timings, cache)
 
 
-def _asking(  # noqa: PLR0913 - all that a question is made of
-    claim: Claim,
-    document: StoredDocument,
-    model: ModelEntry,
-    options: RequestOptions,
-    parameters: Parameters,
-    deadline: float,
-    kept: Kept,
-    report: _Reporter,
-) -> Asking:
-    """How this task's model is asked: its answers come from store where they are there."""
-    task = claim.task
-    may_use = model_access.permits(task.owner_id, task.api_key_id)
+def _sender(
+    kept: Kept, document: StoredDocument, deadline: float, ask: Callable[[GenerationRequest], GenerationResult]
+) -> Send:
+    """How a model is asked: its answer comes from store where it is there."""
 
     def send(request: GenerationRequest) -> Found[GenerationResult]:
         # It asks the database before the model.
-        return kept.answer(
-            request,
-            document,
-            lambda: patiently(lambda: generation.generate(request, may_use=may_use, meter=meter), deadline),
-        )
+        return kept.answer(request, document, lambda: patiently(lambda: ask(request), deadline))
 
-    def tell(share: float, words: str) -> None:
-        report.step(_READING_SHARE + (_ASKING_SHARE * share), words)
-
-    return Asking(model, task.prompt, options, parameters, deadline, send, tell)
+    return send
 
 
 def _read_options(
@@ -245,6 +232,10 @@ class _Reporter:
             logger.debug("progress could not be written", exc_info=True)
         self._percent = percent
         self._last = time.monotonic()
+
+    def asking(self, share: float, words: str) -> None:
+        """Say it now; of the asking, this share (0.0–1.0) is done."""
+        self.step(_READING_SHARE + _ASKING_SHARE * share, words)
 
     def note(self, words: str) -> None:
         """Say it now; the work is as far as it was."""
