@@ -1,6 +1,6 @@
 """The index of the app's models; each lives in its room."""
 
-from processing.access.models import ApiKey, AuditEntry
+from processing.access.models import ApiKey, AuditEntry, UsageOfDay
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
@@ -15,5 +15,6 @@ __all__ = [
     "Duty",
     "StoredDocument",
     "Task",
+    "UsageOfDay",
     "WorkerHost",
 ]

@@ -65,3 +65,26 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.target_kind} {self.target_name or self.target_id} {self.action}"
+
+
+class UsageOfDay(models.Model):
+    """What one owner used of one model on one day (UTC) with one key; `cost` is in US dollars."""
+
+    day = models.DateField()
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.CASCADE, related_name="+")
+    model = models.CharField(max_length=200)
+    tasks = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    cost = models.DecimalField(max_digits=18, decimal_places=8, default=0)
+
+    class Meta:
+        verbose_name = _("usage of a day")
+        verbose_name_plural = _("usage by day")
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=("day",), name="usage_of_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import JsonResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -16,8 +18,11 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from processing.api import status as status_resource
+from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
+from processing.queue import submit
+from processing.runtime.configuration import current
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 
@@ -53,6 +58,17 @@ class CancelledSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
     task_id = serializers.UUIDField()
     timestamp = serializers.FloatField()
+
+
+class RetriedSerializer(serializers.Serializer[Any]):
+    """A task that is in line again."""
+
+    message = serializers.CharField()
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["queued", "processing"])
+    position = serializers.IntegerField(allow_null=True)
+    estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds until it is done.")
+    timestamp = serializers.FloatField(help_text="Unix seconds.")
 
 
 class NewestFirst(CursorPagination):
@@ -121,3 +137,26 @@ class TaskViewSet(GenericViewSet[Task]):
         wanted = status_resource.identifier(task_id)
         ended = lifecycle.cancel(caller(request).pk, wanted)
         return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": ended.timestamp()})
+
+    @extend_schema(
+        operation_id="retry",
+        summary="Try a failed or cancelled task again",
+        request=None,
+        responses={200: RetriedSerializer, "4XX": ProblemSerializer, "5XX": ProblemSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="retry")
+    def retry(self, request: Request, task_id: str) -> Response:
+        """The same task, with the same document and prompt, is put back in line with all its attempts before it. What
+        refuses a new task refuses this too."""
+        wanted = status_resource.identifier(task_id)
+        _task, place = submit.retry(caller(request).pk, wanted, actor(request), current().parameters)
+        return Response(
+            {
+                "message": "The task is tried again.",
+                "task_id": str(wanted),
+                "status": "processing" if place.position is None else "queued",
+                "position": place.position,
+                "estimated_time": place.estimated_time,
+                "timestamp": time.time(),
+            }
+        )

@@ -180,6 +180,10 @@ class Parameters(Group):
     cache_max_mb: int = Field(
         default=512, ge=1, le=1024 * 1024, description="MB that all stored answers and readings may take, 1 to 1048576."
     )
+    show_prompts: bool = Field(
+        default=True,
+        description="Show prompts in the admin to those who hold the permission to see them: true or false.",
+    )
     memory_management: MemoryManagement = Field(default_factory=MemoryManagement)
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     model_configs: dict[ModelId, ModelSettings] = Field(

@@ -1,8 +1,8 @@
 """The verbs that change a task, each one conditional update, so that of two writers exactly one wins.
 
     submit → queued ──claim──→ processing ──complete──→ completed
-                ↑                  │  │ └───fail──────→ failed
-                └────release───────┘  └──(cancel)─────→ cancelled
+                ↑                  │  │ └───fail──────→ failed    ──retry──→ queued
+                └────release───────┘  └──(cancel)─────→ cancelled ──retry──→ queued
 
 A claim holds a lease: while the worker renews it the task is the worker's; when it runs out `reap` gives the task back.
 Every claim raises the fencing token, and so does a cancel: whoever writes with an older token changes nothing.
@@ -26,8 +26,8 @@ from django.utils import timezone
 
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
-from processing.tasks import taking
-from processing.tasks.models import FINAL, Status, Task
+from processing.tasks import attempts, taking
+from processing.tasks.models import ATTEMPTS, FINAL, RETRYABLE, Status, Task
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +137,7 @@ def complete(claim: Claim, outcome: Outcome) -> bool:
         Status.COMPLETED,
         progress=100.0,
         step="completed",
+        past_attempts=attempts.ended("completed"),
         result=outcome.result,
         model_used=outcome.model_used,
         pages=outcome.pages,
@@ -159,11 +160,13 @@ def fail(claim: Claim, error: ProcessingError) -> bool:
     the lease is lost, and then nothing is written."""
     task = claim.task
     if error.retryable and task.attempts < task.max_attempts:
-        return release(claim, delay=error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1))
+        delay = error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1)
+        return release(claim, delay=delay, ending="failed", code=error.code)
     won = _finish(
         claim,
         Status.FAILED,
         step="failed",
+        past_attempts=attempts.ended("failed", error.code),
         error=error.detail,
         error_type=error.error_type,
         error_code=error.code,
@@ -172,12 +175,13 @@ def fail(claim: Claim, error: ProcessingError) -> bool:
     return won
 
 
-def release(claim: Claim, *, delay: float = 0.0) -> bool:
-    """Give the task back to the queue, due again in `delay` seconds."""
+def release(claim: Claim, *, delay: float = 0.0, ending: str = "given_back", code: str = "") -> bool:
+    """Give the task back to the queue, due again in `delay` seconds; `ending` and `code` say how this attempt ended."""
     released = _held(claim).update(
         status=Status.QUEUED,
         step="waiting to be tried again",
         progress=0.0,
+        past_attempts=attempts.ended(ending, code),
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
         available_at=_from_now(timedelta(seconds=delay)) if delay else Now(),
@@ -195,6 +199,7 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
     won = own.exclude(status__in=FINAL).update(
         status=Status.CANCELLED,
         step="cancelled",
+        past_attempts=attempts.ended_if_running("cancelled"),
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
         completed_at=Now(),
@@ -206,6 +211,32 @@ def cancel(owner_id: int, task_id: uuid.UUID) -> datetime:
         raise InvalidInput(f"The task has already ended: it is {row['status']}.", "task_finished")
     logger.info("task cancelled", extra={"task": task_id})
     return row["completed_at"] or timezone.now()
+
+
+def retry(owner_id: int, task_id: uuid.UUID) -> bool:
+    """Put the owner's failed or cancelled task back in line, where its arrival places it, as if it had never been
+    tried; False where it is not failed or cancelled (any more) or its document is gone, and then nothing is written."""
+    ended = Task.objects.filter(owner_id=owner_id, id=task_id, status__in=RETRYABLE, document__isnull=False)
+    won = ended.update(
+        status=Status.QUEUED,
+        step="waiting to be tried again",
+        progress=0.0,
+        attempts=0,
+        max_attempts=ATTEMPTS,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        available_at=Now(),
+        host="",
+        worker_pid=None,
+        started_at=None,
+        completed_at=None,
+        error="",
+        error_type="",
+        error_code="",
+    )
+    if won:
+        logger.info("task queued again", extra={"task": task_id})
+    return won == 1
 
 
 def reap(seqs: Collection[int] | None = None) -> int:
@@ -222,6 +253,7 @@ def reap(seqs: Collection[int] | None = None) -> int:
         error="The task was tried as often as allowed, and each time its worker died.",
         error_type="processing_error",
         error_code="attempts_exhausted",
+        past_attempts=attempts.ended("lost"),
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
         completed_at=Now(),
@@ -230,6 +262,7 @@ def reap(seqs: Collection[int] | None = None) -> int:
         status=Status.QUEUED,
         step="waiting to be tried again",
         progress=0.0,
+        past_attempts=attempts.ended("lost"),
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
         available_at=Now(),
@@ -262,6 +295,7 @@ def release_host(host: str, pids: Collection[int]) -> int:
         status=Status.QUEUED,
         step="waiting to be tried again",
         progress=0.0,
+        past_attempts=attempts.ended("interrupted"),
         max_attempts=F("max_attempts") + 1,
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
