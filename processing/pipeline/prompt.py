@@ -16,14 +16,20 @@ def compose(  # noqa: PLR0913 - all that a request is made of
     deadline: float,
     attachment: Attachment | None = None,
 ) -> GenerationRequest:
-    """The request. The template's `{prompt}` is replaced as text: nothing else in it, or in the prompt, is a format."""
+    """The request."""
     return GenerationRequest(
         model=model,
         question=question,
-        instruction=parameters.default_prompt_template.replace("{prompt}", question),
+        instruction=instruction(parameters, question),
         pages=pages,
         deadline=deadline,
         temperature=options.temperature,
         max_tokens=options.max_tokens,
         attachment=attachment,
     )
+
+
+def instruction(parameters: Parameters, question: str) -> str:
+    """What a model is told beside the document. The template's `{prompt}` is replaced as text: nothing else in it, or
+    in the prompt, is a format."""
+    return parameters.default_prompt_template.replace("{prompt}", question)
