@@ -11,7 +11,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks import answering, claiming, depth, latency, memory, reading, starting, status_reads, throughput, waiting
+from benchmarks import (
+    admin_list,
+    answering,
+    claiming,
+    depth,
+    latency,
+    memory,
+    reading,
+    starting,
+    status_reads,
+    throughput,
+    waiting,
+)
 from benchmarks.table import HEAD, Row
 
 MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
@@ -20,6 +32,7 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "throughput": throughput.rows,
     "waiting": waiting.rows,
     "depth": depth.rows,
+    "admin_list": admin_list.rows,
     "status_reads": status_reads.rows,
     "reading": reading.rows,
     "answering": answering.rows,

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from processing.access import keys
 from processing.access.models import ApiKey
+from processing.operations import figures
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
 
@@ -58,5 +59,5 @@ def nothing_known_from_another_test() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (configuration, admission, line, pace):
+    for known in (configuration, admission, line, pace, figures):
         known.forget()
