@@ -38,7 +38,7 @@ _MOMENT = {
     "postgresql": "now() - make_interval(secs => (%(count)s - seq) * 2592000.0 / %(count)s - {plus})",
 }
 _ANSWER = {
-    "sqlite": """'{"content": "' || hex(randomblob(500)) || '"}'""",
+    "sqlite": "json_object('content', hex(randomblob(500)))",
     "postgresql": "jsonb_build_object('content', repeat(md5(seq::text), 32))",
 }
 _AGED = {
@@ -107,9 +107,9 @@ def _task(**columns: Any) -> Task:
 
 
 def age(count: int) -> None:
-    """Let the waiting tasks look like those of a month: nearly all have ended, a tenth of these failed, one in a thousand
-    is of another model or of another user, and their answers and file names differ."""
-    others = User.objects.create_user("one-of-few")
+    """Let the waiting tasks look like those of a month: nearly all have ended, a tenth of these failed, one in a
+    thousand is of another model or of another user, and their answers and file names differ."""
+    others, _ = User.objects.get_or_create(username="one-of-few")
     first = Task.objects.order_by("seq").values_list("seq", flat=True)[0]
     statement = _AGED[connection.vendor].format(table=Task._meta.db_table)
     with connection.cursor() as cursor:
