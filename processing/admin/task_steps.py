@@ -49,7 +49,7 @@ def steps(task: Task) -> SafeString | str:
         {
             "name": rendering.visible(name),
             "percent": f"{100 * length / longest:.1f}",
-            "words": rendering.duration(length),
+            "words": _words(length),
         }
         for name, length in took
     ]
@@ -73,10 +73,15 @@ def _row(number: int, attempt: Attempt) -> dict[str, Any]:
         "host": rendering.line(attempt.host),
         "pid": attempt.pid,
         "started": None if attempt.started is None else localize(timezone.localtime(attempt.started)),
-        "took": None if length is None else rendering.duration(length),
+        "took": None if length is None else _words(length),
         "badge": rendering.badge(rendering.visible(words), BADGES.get(attempt.ending, "info")),
         "code": rendering.line(attempt.code) if attempt.code else "",
     }
+
+
+def _words(length: timedelta) -> str:
+    milliseconds = length / timedelta(milliseconds=1)
+    return _("%d ms") % milliseconds if milliseconds < 1000 else rendering.duration(length)
 
 
 def _laps(task: Task) -> list[tuple[str, timedelta]]:
