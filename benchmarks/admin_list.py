@@ -30,7 +30,7 @@ def rows() -> list[Row]:
 
 
 def measure() -> None:
-    """Print the seconds of each page as JSON: half, the slowest, half of this process's processor time. Runs inside
+    """Print the seconds of each page as JSON: half, the fastest, half of this process's processor time. Runs inside
     Django, through all its middleware."""
     from django.conf import settings
     from django.contrib.auth.models import User
@@ -57,7 +57,7 @@ def measure() -> None:
             worked.append(time.process_time() - at_work)
             if answer.status_code != 200:
                 raise RuntimeError(f"{address}: {answer.status_code}")
-        found[name] = (statistics.median(seconds[1:]), max(seconds[1:]), statistics.median(worked[1:]))
+        found[name] = (statistics.median(seconds[1:]), min(seconds[1:]), statistics.median(worked[1:]))
     print(json.dumps(found))
 
 
@@ -98,11 +98,11 @@ def _measured(database: str, environment: Mapping[str, str]) -> list[Row]:
     return [
         Row(
             f"admin with {_TASKS:,} tasks, {name}, {database}",
-            f"p50 {half * 1000:.0f} ms, slowest {slowest * 1000:.0f} ms (processor {worked * 1000:.0f} ms)",
+            f"p50 {half * 1000:.0f} ms, fastest {fastest * 1000:.0f} ms (processor {worked * 1000:.0f} ms)",
             f"≤ {_GOAL * 1000:.0f} ms",
             half <= _GOAL,
         )
-        for name, (half, slowest, worked) in found.items()
+        for name, (half, fastest, worked) in found.items()
     ]
 
 

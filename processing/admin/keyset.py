@@ -53,7 +53,7 @@ class KeysetChangeList(ChangeList):
 
         self.result_list = self.queryset.filter(pk__in=[key[-1] for key in keys])[:size]
         self.result_count = len(keys)
-        self.full_result_count = None  # as Django has it where nothing is counted
+        self.full_result_count = self.result_count  # Nothing is counted, so no other number is to be told beside it.
         self.show_full_result_count = False
         self.show_admin_actions = True
         self.can_show_all = self.multi_page = False

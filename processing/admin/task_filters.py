@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -40,7 +41,9 @@ class FormFilter(admin.SimpleListFilter):
     def field(self) -> forms.Field:
         """A choice of the lookups."""
         choices = [("", _("All")), *((str(value), label) for value, label in self.lookup_choices)]
-        return forms.ChoiceField(label=self.title, required=False, choices=choices, widget=UnfoldAdminSelectWidget())
+        return forms.ChoiceField(
+            label=capfirst(self.title), required=False, choices=choices, widget=UnfoldAdminSelectWidget()
+        )
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         form = forms.Form({self.parameter_name: self.value()}, auto_id="filter_%s")
@@ -103,7 +106,7 @@ class OwnerFilter(FormFilter):
 
     def field(self) -> forms.Field:
         return forms.CharField(
-            label=_("owner (user name)"), required=False, widget=UnfoldAdminTextInputWidget({"autocomplete": "off"})
+            label=_("Owner (user name)"), required=False, widget=UnfoldAdminTextInputWidget({"autocomplete": "off"})
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
@@ -124,7 +127,7 @@ class _MomentFilter(FormFilter):
     """A moment in UTC."""
 
     def field(self) -> forms.Field:
-        return forms.CharField(label=self.title, required=False, widget=_MomentInput())
+        return forms.CharField(label=capfirst(self.title), required=False, widget=_MomentInput())
 
     def moment(self) -> datetime | None:
         """What the address names; what is no moment of ours names none."""

@@ -60,9 +60,7 @@ class TaskPage(ReadOnlyPage, LongList):
     list_select_related = ("owner",)
     newest_by = ("seq",)
     search_fields = ("filename", "owner__username", "error_code", "request_id")
-    search_help_text = __(
-        "Task id; or file name, owner, error code or request id among the latest 50,000 tasks that the filters leave"
-    )
+    search_help_text = __("Task id; or file, owner, error code or request id of the latest 50,000")
     actions = ("cancel", "retry")
     change_form_outer_before_template = "processing/admin/task_buttons.html"
 
@@ -107,7 +105,7 @@ class TaskPage(ReadOnlyPage, LongList):
         answer = (
             __("Answer"),
             {
-                "fields": ("answer", "passages", "answered_by", "tokens", "details"),
+                "fields": ("answer", "passages", "answered_by", "tokens"),
                 "description": __("What the model wrote, and the passages of the document that it rests on."),
             },
         )
@@ -141,7 +139,7 @@ class TaskPage(ReadOnlyPage, LongList):
                 {
                     "fields": (
                         *("steps", "attempts_made", "attempts_words", "lease_expires_at", "task_peak"),
-                        *("sent_with", "sent_as"),
+                        *("sent_with", "sent_as", *(("details",) if obj and obj.result else ())),
                     ),
                     "description": __(
                         "How it went. A worker holds a lease while it works; when the lease runs out, the task "
