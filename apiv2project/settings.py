@@ -264,6 +264,6 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("processing/favicon.svg")}
     ],
     "STYLES": [lambda _request: static("processing/admin.css")],
-    "DASHBOARD_CALLBACK": "processing.admin.dashboard.add_cards",
+    "DASHBOARD_CALLBACK": "processing.admin.dashboard.add_figures",
     "SIDEBAR": {"show_search": False, "navigation": "processing.admin.navigation.sidebar"},
 }

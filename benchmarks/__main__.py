@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import (
+    admin_list,
     answering,
     claiming,
     depth,
@@ -32,6 +33,7 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "throughput": throughput.rows,
     "waiting": waiting.rows,
     "depth": depth.rows,
+    "admin_list": admin_list.rows,
     "status_reads": status_reads.rows,
     "limits": limits.rows,
     "reading": reading.rows,

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
+from processing.operations import figures
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
 
@@ -83,5 +84,5 @@ def nothing_known_from_another_test() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (configuration, admission, line, pace, allowances, counting, leases):
+    for known in (configuration, admission, line, pace, allowances, counting, leases, figures):
         known.forget()

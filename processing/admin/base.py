@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.http import HttpRequest
-from unfold.paginator import InfinitePaginator
+from django.http import HttpRequest, HttpResponse
+
+from processing.admin.keyset import KeysetChangeList, KeysetPaginator, keep_place_apart
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -31,14 +32,26 @@ class ReadOnlyPage(Page):
 
 
 class LongList(Page):
-    """A list that may have millions of rows: newest first, and nothing on it counts or sorts them all."""
+    """A list that may have millions of rows: newest first, and nothing on it counts or sorts them all.
 
-    paginator = InfinitePaginator
+    `newest_by` names the columns of its order, the last of them the primary key; an index has them in this order.
+    """
+
+    newest_by: tuple[str, ...] = ("id",)
+    paginator = KeysetPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     list_per_page = 50
     list_disable_select_all = True
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        keep_place_apart(request)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
 
 
 def is_superuser(request: HttpRequest) -> bool:

@@ -26,7 +26,6 @@ class CachedResultPage(ReadOnlyPage, LongList):
     list_select_related = ("owner",)
     search_fields = ("owner__username", "document_sha256")
     search_help_text = __("Owner or SHA-256 of the document")
-    ordering = ("-id",)
     actions = ("clear",)
     list_disable_select_all = False
     fieldsets = (

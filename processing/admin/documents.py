@@ -6,18 +6,25 @@ import uuid
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import FileResponse, Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
+from django.views.decorators.http import require_GET
 
+from processing.access import audit
+from processing.access.audit import Target
 from processing.admin import rendering
+from processing.admin.actors import actor
 from processing.admin.base import LongList, ReadOnlyPage
-from processing.documents import registry
+from processing.documents import registry, store
 from processing.documents.models import StoredDocument
 
 
@@ -42,13 +49,13 @@ class DocumentPage(ReadOnlyPage, LongList):
     list_filter = (FormatFilter, "created_at")
     list_select_related = ("owner",)
     search_fields = ("filename", "owner__username", "sha256")
-    search_help_text = __("Document id, file name, owner or SHA-256")
-    ordering = ("-created_at",)
+    search_help_text = __("Document id; file name, owner or SHA-256 among the latest")
+    newest_by = ("created_at", "id")
     fieldsets = (
         (
             None,
             {
-                "fields": ("name", "owner", "document_id", "asked_of"),
+                "fields": ("name", "owner", "document_id", "bytes_link", "asked_of"),
                 "description": __("Written by the service alone: there is nothing to edit on this page."),
             },
         ),
@@ -64,7 +71,8 @@ class DocumentPage(ReadOnlyPage, LongList):
         ),
     )
     readonly_fields = (
-        *("name", "owner", "document_id", "asked_of", "format", "media_type", "page_count", "exact_size"),
+        *("name", "owner", "document_id", "bytes_link", "asked_of", "format", "media_type", "page_count"),
+        "exact_size",
         *("checksum", "stored_as", "created_at", "expires_at"),
     )
 
@@ -76,6 +84,32 @@ class DocumentPage(ReadOnlyPage, LongList):
             return queryset.filter(id=uuid.UUID(search_term.strip())), False
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_GET(self.download))
+        return [
+            path("<uuid:document_id>/download/", view, name="processing_storeddocument_download"),
+            *super().get_urls(),
+        ]
+
+    def download(self, request: HttpRequest, document_id: uuid.UUID) -> HttpResponseBase:
+        """The document's bytes, for the disk and never for the browser to show: they are a stranger's."""
+        may = request.user.has_perm("processing.download_storeddocument")
+        if not (may and self.has_view_permission(request)):
+            raise PermissionDenied
+        document = get_object_or_404(StoredDocument, pk=document_id)
+        try:
+            file = store.opened(document)
+        except FileNotFoundError:
+            raise Http404 from None
+        audit.record(actor(request), "downloaded", Target("document", str(document.id), document.filename))
+        response = FileResponse(
+            file, as_attachment=True, filename=document.filename, content_type="application/octet-stream"
+        )
+        response["X-Content-Type-Options"] = "nosniff"
+        response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        response["Cache-Control"] = "private, no-store"
+        return response
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> StoredDocument | None:
         """The document with its name made visible for the page's title too; nothing on this page is saved."""
@@ -91,6 +125,10 @@ class DocumentPage(ReadOnlyPage, LongList):
     @admin.display(description=__("id"))
     def document_id(self, document: StoredDocument) -> SafeString:
         return rendering.code(str(document.id))
+
+    @admin.display(description=__("content"))
+    def bytes_link(self, document: StoredDocument) -> SafeString:
+        return download_link(document.id)
 
     @admin.display(description=__("tasks"))
     def asked_of(self, document: StoredDocument) -> SafeString:
@@ -116,3 +154,9 @@ class DocumentPage(ReadOnlyPage, LongList):
     @admin.display(description=__("path in the storage"))
     def stored_as(self, document: StoredDocument) -> SafeString:
         return rendering.code(document.path)
+
+
+def download_link(document_id: uuid.UUID) -> SafeString:
+    """A link to a document's bytes; the one who follows it is asked whether they may."""
+    url = reverse("admin:processing_storeddocument_download", args=[document_id])
+    return format_html('<a class="text-link" href="{}" download>{}</a>', url, _("Download"))

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from modelsregistry.errors import ModelError
 from modelsregistry.models import Provider, RegisteredModel
@@ -146,8 +147,33 @@ class ProviderPage(Audited):
         return rendering.badge(_("yes"), "success") if is_readable else rendering.badge(_("unreadable"), "danger")
 
 
+class LinesField(forms.CharField):
+    """A list of words, one a line; blank lines are none."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(str(each) for each in value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return [line.strip() for line in super().clean(value).splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
 class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     """A model, whose fallbacks are models that there are."""
+
+    refused_fields = LinesField(
+        label=__("Refused fields"),
+        help_text=__("Fields that it rejects, such as temperature, one a line: they are left out."),
+    )
+    fallbacks = LinesField(
+        label=__("Fallbacks"),
+        help_text=__("Public ids of the models to ask, in this order, when it fails; one a line."),
+    )
 
     class Meta:
         model = RegisteredModel
@@ -162,9 +188,7 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
 
     def clean_fallbacks(self) -> list[str]:
         """Raises `ValidationError` unless they are public ids of other models."""
-        wanted = self.cleaned_data["fallbacks"] or []
-        if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
-            raise forms.ValidationError(_('A list of public ids, such as ["local"].'), code="malformed")
+        wanted: list[str] = self.cleaned_data["fallbacks"]
         if self.cleaned_data.get("public_id") in wanted or len(set(wanted)) < len(wanted):
             raise forms.ValidationError(_("A model stands in once, and never for itself."), code="repeated")
         known = set(RegisteredModel.objects.filter(public_id__in=wanted).values_list("public_id", flat=True))
@@ -202,10 +226,8 @@ class RegisteredModelPage(Audited):
             __("What it can do"),
             {
                 "fields": (
-                    ("vision", "native_pdf", "structured_output"),
-                    "context_length",
-                    "max_output_tokens",
-                    "refused_fields",
+                    *("vision", "native_pdf", "structured_output"),
+                    *("context_length", "max_output_tokens", "refused_fields"),
                 )
             },
         ),
@@ -219,7 +241,7 @@ class RegisteredModelPage(Audited):
         (
             __("Prices"),
             {
-                "fields": (("input_price", "cached_input_price", "output_price"),),
+                "fields": ("input_price", "cached_input_price", "output_price"),
                 "description": __("From these and the tokens that its provider counts, the cost of a task is told."),
             },
         ),

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -55,6 +56,7 @@ def as_json(value: Any) -> SafeString:
     return format_html('<pre class="shown-text shown-json">{}</pre>', _cut(visible(text)))
 
 
+@lru_cache(maxsize=256)  # A list has the same few in every row.
 def badge(text: str, kind: str = "") -> SafeString:
     """A coloured label; `kind` is `success`, `danger`, `warning`, `info` or nothing."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "type": kind})

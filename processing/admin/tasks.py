@@ -1,15 +1,17 @@
-"""Tasks as the service wrote them: found, read, and cancelled where they have not ended."""
+"""Tasks as the service wrote them: found, read, cancelled where they have not ended, tried again where they failed."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.html import format_html
@@ -17,14 +19,23 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
 
-from processing.admin import rendering
-from processing.admin.actors import actor
+from processing.admin import dashboard, rendering, task_actions, task_steps
 from processing.admin.base import LongList, ReadOnlyPage
-from processing.admin.task_filters import ErrorCodeFilter, ModelFilter
-from processing.errors import ProcessingError
-from processing.tasks import lifecycle
-from processing.tasks.models import FINAL, Status, Task
+from processing.admin.documents import download_link
+from processing.admin.task_filters import (
+    ErrorCodeFilter,
+    ModelFilter,
+    OwnerFilter,
+    SinceFilter,
+    StatusFilter,
+    UntilFilter,
+)
+from processing.pipeline import prompt
+from processing.pipeline.options import RequestOptions
+from processing.runtime import configuration
+from processing.tasks.models import Status, Task
 
 BADGES = {
     Status.QUEUED: "info",
@@ -33,7 +44,10 @@ BADGES = {
     Status.FAILED: "danger",
 }
 # A list shows none of these, and a result may be megabytes.
-HEAVY = ("result", "prompt", "options", "error")
+HEAVY = ("result", "prompt", "options", "error", "past_attempts")
+# A word is looked for in so many of the latest tasks that the filters leave: there is no index of parts of words.
+LOOKED_THROUGH = 50_000
+_OWNERS = 50  # users whose name holds the word
 
 
 @admin.register(Task)
@@ -42,33 +56,57 @@ class TaskPage(ReadOnlyPage, LongList):
 
     list_display = ("state", "asked_model", "owner", "file", "page_count", "created_at", "took", "code")
     list_display_links = ("state", "file")
-    list_filter = ("status", ModelFilter, ErrorCodeFilter, "created_at")
+    list_filter = (StatusFilter, ModelFilter, OwnerFilter, ErrorCodeFilter, SinceFilter, UntilFilter)
+    list_filter_submit = True
     list_select_related = ("owner",)
-    search_fields = ("filename", "owner__username", "error_code")
-    search_help_text = __("Task id, file name, owner or error code")
-    actions = ("cancel",)
+    newest_by = ("seq",)
+    search_fields = ("filename", "owner__username", "error_code", "request_id")
+    search_help_text = __("Task id; or file, owner, error code or request id of the latest 50,000")
+    actions = ("cancel", "retry")
+    change_form_outer_before_template = "processing/admin/task_buttons.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """What the dashboard fetches again; the page's buttons, each a form: a link would be followed unasked."""
+        own = [
+            path(
+                f"<path:object_id>/{verb}/",
+                self.admin_site.admin_view(require_POST(view)),
+                name=f"processing_task_{verb}",
+            )
+            for verb, view in (("cancel", self.cancel_one), ("retry", self.retry_one))
+        ]
+        live = path("live/", self.admin_site.admin_view(dashboard.live), name="processing_live")
+        return [live, *own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         return super().get_queryset(request).defer(*HEAVY)
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str]:
-        """The latest first: ended tasks by their end, all others by their arrival, as their indexes have them."""
-        return ("-completed_at",) if request.GET.get("status__exact") in FINAL else ("-seq",)
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
     ) -> tuple[QuerySet[Task], bool]:
-        """An id is looked up by its index; anything else is searched for."""
+        """An id is looked up by its index; anything else is searched for among the latest."""
+        word = search_term.strip()
+        if not word:
+            return queryset, False
         try:
-            return queryset.filter(id=uuid.UUID(search_term.strip())), False
+            by_id = queryset.filter(id=uuid.UUID(word))
         except ValueError:
-            return super().get_search_results(request, queryset, search_term)
+            pass
+        else:
+            if by_id.exists():
+                return by_id, False
+        newest = queryset.order_by("-seq").values_list("seq", flat=True).first()
+        if newest is None:
+            return queryset.none(), False
+        owners = list(User.objects.filter(username__icontains=word).values_list("pk", flat=True)[:_OWNERS])
+        meant = Q(filename__icontains=word) | Q(request_id=word) | Q(error_code__icontains=word)
+        return queryset.filter(meant | Q(owner_id__in=owners), seq__gt=newest - LOOKED_THROUGH), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Task | None = None) -> list[Any]:
         answer = (
             __("Answer"),
             {
-                "fields": ("answer", "passages", "answered_by", "tokens", "details"),
+                "fields": ("answer", "passages", "answered_by", "tokens"),
                 "description": __("What the model wrote, and the passages of the document that it rests on."),
             },
         )
@@ -89,24 +127,33 @@ class TaskPage(ReadOnlyPage, LongList):
                 },
             ),
             *ended,
+            (__("Document"), {"fields": ("file", "file_words", "document_link")}),
             (
                 __("Question"),
                 {
-                    "fields": ("question", "asked_model", "file", "document_link", "file_words", "settings_in_force"),
+                    "fields": (*self._prompts(request), "asked_model", "settings_in_force"),
                     "description": __("What was sent, and with which settings it is worked on."),
                 },
             ),
             (
                 __("Work"),
                 {
-                    "fields": ("attempts_words", "host_words", "lease_expires_at", "task_peak", "sent_with", "sent_as"),
+                    "fields": (
+                        *("steps", "attempts_made", "attempts_words", "lease_expires_at", "task_peak"),
+                        *("sent_with", "sent_as", *(("details",) if obj and obj.result else ())),
+                    ),
                     "description": __(
-                        "Where it ran. A worker holds a lease while it works; when the lease runs out, the task "
+                        "How it went. A worker holds a lease while it works; when the lease runs out, the task "
                         "goes back to the queue."
                     ),
                 },
             ),
         ]
+
+    def _prompts(self, request: HttpRequest) -> tuple[str, ...]:
+        """What is shown of the prompt: people write into it what is in their documents."""
+        allowed = configuration.current().parameters.show_prompts and request.user.has_perm("processing.view_prompt")
+        return ("question", "sent_prompt") if allowed else ("withheld",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> list[str]:
         return [name for _title, options in self.get_fieldsets(request, obj) for name in options["fields"]]
@@ -116,24 +163,43 @@ class TaskPage(ReadOnlyPage, LongList):
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("processing.cancel_task")
 
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("processing.retry_task")
+
     @admin.action(description=__("Cancel the selected tasks"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
-        """Ends those that have not ended; their workers stop. The others are left alone."""
-        cancelled, ended = 0, 0
-        for task in queryset:
-            try:
-                lifecycle.cancel(task.owner_id, task.id, actor(request))
-            except ProcessingError:
-                ended += 1
-            else:
-                cancelled += 1
-                self.log_change(request, task, "Cancelled.")
-        if cancelled:
-            text = ngettext("%d task was cancelled.", "%d tasks were cancelled.", cancelled) % cancelled
-            messages.success(request, text)
-        if ended:
-            text = ngettext("%d task had already ended.", "%d tasks had already ended.", ended) % ended
-            messages.warning(request, text)
+        task_actions.cancel(request, queryset, self.log_change)
+
+    @admin.action(description=__("Try the selected tasks again"), permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        task_actions.retry(request, queryset, self.log_change)
+
+    def cancel_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The button on the page."""
+        task = self._seen(request, object_id, may=self.has_cancel_permission(request))
+        task_actions.cancel(request, [task], self.log_change)
+        return HttpResponseRedirect(reverse("admin:processing_task_change", args=[task.pk]))
+
+    def retry_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The button on the page."""
+        task = self._seen(request, object_id, may=self.has_retry_permission(request))
+        task_actions.retry(request, [task], self.log_change)
+        return HttpResponseRedirect(reverse("admin:processing_task_change", args=[task.pk]))
+
+    def _seen(self, request: HttpRequest, object_id: str, *, may: bool) -> Task:
+        """Raises `PermissionDenied`, and `Http404`."""
+        if not (may and self.has_view_permission(request)):
+            raise PermissionDenied
+        return get_object_or_404(Task.objects.defer(*HEAVY), pk=int(object_id) if object_id.isdecimal() else None)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With the buttons that apply."""
+        task: Task | None = context.get("original")
+        if task is not None:
+            context["can_cancel"] = task_actions.can_be_cancelled(task) and self.has_cancel_permission(request)
+            context["can_retry"] = task_actions.can_be_retried(task) and self.has_retry_permission(request)
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
 
     # What is shown
 
@@ -163,7 +229,7 @@ class TaskPage(ReadOnlyPage, LongList):
 
     @admin.display(description=__("duration"))
     def took(self, task: Task) -> str | None:
-        length = _duration(task)
+        length = task_steps.worked_for(task)
         return None if length is None else rendering.duration(length)
 
     @admin.display(description=__("id"))
@@ -177,22 +243,39 @@ class TaskPage(ReadOnlyPage, LongList):
 
     @admin.display(description=__("ended"))
     def ended(self, task: Task) -> str | None:
-        length = _duration(task)
         if task.completed_at is None:
             return None
         when = localize(timezone.localtime(task.completed_at))
-        return when if length is None else _("%(when)s, after %(length)s") % {"when": when, "length": self.took(task)}
+        return (
+            when
+            if task.started_at is None
+            else _("%(when)s, after %(length)s") % {"when": when, "length": self.took(task)}
+        )
 
     @admin.display(description=__("prompt"))
     def question(self, task: Task) -> SafeString:
         return rendering.block(task.prompt)
+
+    @admin.display(description=__("prompt as sent"))
+    def sent_prompt(self, task: Task) -> SafeString | str:
+        """Put together anew from the template that was in force when the task came: only the caller's part is kept."""
+        in_force = configuration.at(task.configuration_revision)
+        if in_force is None:
+            return _("The configuration of that time is not known any more.")
+        options = RequestOptions.restored(task.options)
+        return rendering.block(prompt.instruction(in_force.parameters, task.prompt, options))
+
+    @admin.display(description=__("prompt"))
+    def withheld(self, task: Task) -> str:
+        return _("Not shown: the configuration or your permissions do not allow it.")
 
     @admin.display(description=__("stored document"))
     def document_link(self, task: Task) -> SafeString | str:
         if task.document_id is None:
             return _("Deleted")
         url = reverse("admin:processing_storeddocument_change", args=[task.document_id])
-        return format_html('<a class="text-link" href="{}">{}</a>', url, task.document_id)
+        shown = format_html('<a class="text-link" href="{}">{}</a>', url, task.document_id)
+        return format_html("{} · {}", shown, download_link(task.document_id))
 
     @admin.display(description=__("size and type"))
     def file_words(self, task: Task) -> str:
@@ -232,11 +315,13 @@ class TaskPage(ReadOnlyPage, LongList):
     def attempts_words(self, task: Task) -> str:
         return _("%(done)d of at most %(most)d") % {"done": task.attempts, "most": task.max_attempts}
 
-    @admin.display(description=__("worker"))
-    def host_words(self, task: Task) -> str | None:
-        if not task.host:
-            return None
-        return _("%(host)s, process %(pid)s") % {"host": rendering.visible(task.host), "pid": task.worker_pid}
+    @admin.display(description=__("each attempt"))
+    def attempts_made(self, task: Task) -> SafeString | str:
+        return task_steps.attempts_table(task)
+
+    @admin.display(description=__("steps"))
+    def steps(self, task: Task) -> SafeString | str:
+        return task_steps.steps(task)
 
     @admin.display(description=__("peak memory"))
     def task_peak(self, task: Task) -> str | None:
@@ -253,11 +338,3 @@ class TaskPage(ReadOnlyPage, LongList):
 
 def _result(task: Task) -> dict[str, Any]:
     return task.result if isinstance(task.result, dict) else {}
-
-
-def _duration(task: Task) -> timedelta | None:
-    """How long it was worked on, or is until now."""
-    if task.started_at is None:
-        return None
-    until = task.completed_at if task.status in FINAL else timezone.now()
-    return None if until is None else max(until - task.started_at, timedelta())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import JsonResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -20,6 +22,8 @@ from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.operations import erasure
+from processing.queue import submit
+from processing.runtime.configuration import current
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 
@@ -65,6 +69,17 @@ class EndSerializer(serializers.Serializer[Any]):
         help_text="Erase the task for good, whatever its state: with its document, its reading, its answer and every "
         "stored copy. Other tasks that wait for the same document end with `document_gone`.",
     )
+
+
+class RetriedSerializer(serializers.Serializer[Any]):
+    """A task that is in line again."""
+
+    message = serializers.CharField()
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["queued", "processing"])
+    position = serializers.IntegerField(allow_null=True)
+    estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds until it is done.")
+    timestamp = serializers.FloatField(help_text="Unix seconds.")
 
 
 class NewestFirst(CursorPagination):
@@ -144,3 +159,26 @@ class TaskViewSet(GenericViewSet[Task]):
             return Response(status=204)
         ended = lifecycle.cancel(caller(request).pk, wanted, actor(request))
         return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": ended.timestamp()})
+
+    @extend_schema(
+        operation_id="retry",
+        summary="Try a failed or cancelled task again",
+        request=None,
+        responses={200: RetriedSerializer, "4XX": ProblemSerializer, "5XX": ProblemSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="retry")
+    def retry(self, request: Request, task_id: str) -> Response:
+        """The same task, with the same document and prompt, is put back in line with all its attempts before it. What
+        refuses a new task refuses this too."""
+        wanted = status_resource.identifier(task_id)
+        _task, place = submit.retry(caller(request).pk, wanted, actor(request), current().parameters)
+        return Response(
+            {
+                "message": "The task is tried again.",
+                "task_id": str(wanted),
+                "status": "processing" if place.position is None else "queued",
+                "position": place.position,
+                "estimated_time": place.estimated_time,
+                "timestamp": time.time(),
+            }
+        )

@@ -37,7 +37,11 @@ class StoredDocument(models.Model):
         constraints = [
             models.UniqueConstraint(fields=("owner", "sha256", "filename"), name="document_once_per_owner_and_name"),
         ]
-        indexes = [models.Index(fields=("path",), name="document_path")]
+        indexes = [
+            models.Index(fields=("path",), name="document_path"),
+            models.Index(fields=("-created_at", "-id"), name="document_newest"),
+        ]
+        permissions = [("download_storeddocument", "Can download a document")]
 
     def __str__(self) -> str:
         return self.filename

@@ -30,7 +30,7 @@ class CachedResult(models.Model):
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        verbose_name = _("cached result")
+        verbose_name = _("stored result")
         constraints = [models.UniqueConstraint(fields=("owner", "kind", "digest"), name="cached_once")]
 
     def __str__(self) -> str:

@@ -32,14 +32,11 @@ def compose(  # noqa: PLR0913 - all that a request is made of
     attachment: Attachment | None = None,
     system: str = "",
 ) -> GenerationRequest:
-    """The request. The template's `{prompt}` is replaced as text: nothing else in it, or in the prompt, is a format."""
-    instruction = parameters.default_prompt_template.replace("{prompt}", question)
-    if options.response_schema is not None:
-        instruction += "\n\n" + _SCHEMA.format(schema=json.dumps(options.response_schema, ensure_ascii=False))
+    """The request."""
     return GenerationRequest(
         model=model,
         question=question,
-        instruction=instruction,
+        instruction=instruction(parameters, question, options),
         pages=pages if parameters.enable_multimodal else tuple(_in_one_way(page) for page in pages),
         deadline=deadline,
         system=system,
@@ -48,6 +45,15 @@ def compose(  # noqa: PLR0913 - all that a request is made of
         response_schema=options.response_schema,
         attachment=attachment,
     )
+
+
+def instruction(parameters: Parameters, question: str, options: RequestOptions) -> str:
+    """What a model is told beside the document. The template's `{prompt}` is replaced as text: nothing else in it, or
+    in the prompt, is a format."""
+    told = parameters.default_prompt_template.replace("{prompt}", question)
+    if options.response_schema is not None:
+        told += "\n\n" + _SCHEMA.format(schema=json.dumps(options.response_schema, ensure_ascii=False))
+    return told
 
 
 def mending(request: GenerationRequest, reply: str, problems: Sequence[str]) -> GenerationRequest:

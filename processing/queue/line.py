@@ -3,8 +3,8 @@
 The first thousand are counted as they stand. Behind them the count is put together of three parts: the thousand, the
 rest of the block that the thousandth stands in and the task's own block, both counted as they stand, and the blocks
 between, whose sizes a process counts every few seconds. A block is a thousand numbers of arrival, the same for every
-process. Between the ends of a line nothing is ever added and only cancelling takes away, so that a position is too high
-by what was cancelled there in those seconds, and never rises.
+process. Between the ends of a line only cancelling takes away and only a retry adds, so that a position is wrong by
+what was cancelled or tried again there in those seconds, and rises with retries alone.
 """
 
 from __future__ import annotations

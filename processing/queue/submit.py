@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import uuid
 from dataclasses import dataclass
 
 from django.db import transaction
 
+from processing.access import audit
+from processing.access.audit import Actor, Target
 from processing.documents import store
-from processing.errors import LimitReached, NotFound, ServiceUnavailable
+from processing.errors import InvalidInput, LimitReached, NotFound, ServiceUnavailable
 from processing.queue import admission, line, pace, retention
 from processing.runtime.configuration import current
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Submission
-from processing.tasks.models import Status, Task
+from processing.tasks.models import RETRYABLE, Status, Task
+
+_CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,45 @@ def submit(submission: Submission, parameters: Parameters) -> tuple[Task, Place]
             retention.erase_if_idle(document.pk)
         raise
     return task, place_of(task.seq, task.priority)
+
+
+def retry(owner_id: int, task_id: uuid.UUID, actor: Actor, parameters: Parameters) -> tuple[Task, Place]:
+    """Put a failed or cancelled task of this owner back in line, within the bounds that a new one has.
+
+    Raises `NotFound` for a stranger's, `InvalidInput` for one that has been answered (`task_completed`), has not ended
+    (`task_not_ended`) or whose document is gone (`task_document_gone`), and what refuses a new task.
+    """
+    if not parameters.enabled:
+        raise ServiceUnavailable("API v2 is switched off.", "disabled", retry_after=_CLOSED_FOR)
+    task = Task.objects.select_related("document").filter(owner_id=owner_id, id=task_id).first()
+    if task is None:
+        raise NotFound("There is no such task.", "task_not_found")
+    _require_retryable(task)
+    admission.require_means(parameters)
+    if task.document is None or not store.is_whole(task.document):
+        raise _document_gone()
+    with transaction.atomic():
+        admission.require_room(admission.Caller(owner_id, task.api_key_id), parameters)
+        if not store.use(task.document, parameters.files_kept_for):
+            raise _document_gone()
+        if not lifecycle.retry(owner_id, task_id):  # Another was faster.
+            task.refresh_from_db(fields=["status"])
+            _require_retryable(task)
+            raise _document_gone()
+        audit.record(actor, "retried", Target("task", str(task_id)))
+    task.refresh_from_db()
+    return task, place_of(task.seq, task.priority)
+
+
+def _require_retryable(task: Task) -> None:
+    if task.status == Status.COMPLETED:
+        raise InvalidInput("The task has been answered: there is nothing to try again.", "task_completed")
+    if task.status not in RETRYABLE:
+        raise InvalidInput(f"The task has not ended: it is {task.status}.", "task_not_ended")
+
+
+def _document_gone() -> InvalidInput:
+    return InvalidInput("The document of this task is gone. Submit it anew.", "task_document_gone")
 
 
 def place_of(seq: int, priority: int) -> Place:

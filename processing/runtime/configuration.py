@@ -122,6 +122,12 @@ def _refreshed(known: _Known | None) -> _Known:
     return fresh
 
 
+def at(revision: int) -> InForce | None:
+    """The configuration that this revision made, over the defaults of today; None where there is no such revision."""
+    row = ConfigurationRevision.objects.filter(pk=revision).first()
+    return None if row is None and revision else _in_force(row)
+
+
 def last_known() -> InForce | None:
     """What this process last read, however old; asks nobody."""
     return _known.in_force if _known else None

@@ -239,6 +239,11 @@ class Parameters(Group):
         le=100_000_000,
         description="Tokens that a model is taken to read whose own length is not known, 1024 to 100000000.",
     )
+    show_prompts: bool = Field(
+        default=True,
+        description="Show prompts in the admin to those who hold the permission to see them: true or false.",
+        json_schema_extra=_section("Admin site"),
+    )
     memory_management: MemoryManagement = Field(default_factory=MemoryManagement, json_schema_extra=_section("Memory"))
     rate_limits: RateLimits = Field(default_factory=RateLimits, json_schema_extra=_section("Rate limits"))
     model_configs: dict[ModelId, ModelSettings] = Field(

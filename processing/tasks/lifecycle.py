@@ -1,8 +1,8 @@
 """The verbs that change a task, each one conditional update, so that of two writers exactly one wins.
 
     submit → queued ──claim──→ processing ──complete──→ completed
-                ↑                  │  │ └───fail──────→ failed
-                └────release───────┘  └──(cancel)─────→ cancelled
+                ↑                  │  │ └───fail──────→ failed    ──retry──→ queued
+                └────release───────┘  └──(cancel)─────→ cancelled ──retry──→ queued
 
 A claim holds a lease: while the worker renews it the task is the worker's; when it runs out `reap` gives the task back.
 Every claim raises the fencing token, and so does a cancel: whoever writes with an older token changes nothing.
@@ -31,8 +31,8 @@ from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
-from processing.tasks import spending, taking
-from processing.tasks.models import FINAL, Status, Task
+from processing.tasks import attempts, spending, taking
+from processing.tasks.models import ATTEMPTS, FINAL, RETRYABLE, Status, Task
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +154,7 @@ def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = Non
         spent,
         progress=100.0,
         step="completed",
+        past_attempts=attempts.ended("completed"),
         result=outcome.result,
         model_used=outcome.model_used,
         pages=outcome.pages,
@@ -177,12 +178,13 @@ def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = ()) -> b
     task = claim.task
     if error.retryable and task.attempts < task.max_attempts:
         delay = error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1)
-        return release(claim, delay=delay, spent=spent)
+        return release(claim, delay=delay, spent=spent, ending="failed", code=error.code)
     won = _finish(
         claim,
         Status.FAILED,
         spent,
         step="failed",
+        past_attempts=attempts.ended("failed", error.code),
         error=error.detail,
         error_type=error.error_type,
         error_code=error.code,
@@ -191,9 +193,12 @@ def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = ()) -> b
     return won
 
 
-def release(claim: Claim, *, delay: float = 0.0, spent: Sequence[Spent] = ()) -> bool:
-    """Give the task back to the queue, due again in `delay` seconds."""
-    released = _requeue(claim, delay, spent, step="waiting to be tried again")
+def release(
+    claim: Claim, *, delay: float = 0.0, spent: Sequence[Spent] = (), ending: str = "given_back", code: str = ""
+) -> bool:
+    """Give the task back to the queue, due again in `delay` seconds; `ending` and `code` say how this attempt ended."""
+    past = attempts.ended(ending, code)
+    released = _requeue(claim, delay, spent, step="waiting to be tried again", past_attempts=past)
     _log("task released" if released else "late release dropped", claim, delay=delay)
     return released
 
@@ -215,6 +220,7 @@ def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> date
         won = own.exclude(status__in=FINAL).update(
             status=Status.CANCELLED,
             step="cancelled",
+            past_attempts=attempts.ended_if_running("cancelled"),
             lease_token=F("lease_token") + 1,
             lease_expires_at=None,
             completed_at=Now(),
@@ -236,6 +242,32 @@ def target(task_id: uuid.UUID, owner_id: int) -> Target:
     return Target("task", str(task_id), f"of user {owner_id}")
 
 
+def retry(owner_id: int, task_id: uuid.UUID) -> bool:
+    """Put the owner's failed or cancelled task back in line, where its arrival places it, as if it had never been
+    tried; False where it is not failed or cancelled (any more) or its document is gone, and then nothing is written."""
+    ended = Task.objects.filter(owner_id=owner_id, id=task_id, status__in=RETRYABLE, document__isnull=False)
+    won = ended.update(
+        status=Status.QUEUED,
+        step="waiting to be tried again",
+        progress=0.0,
+        attempts=0,
+        max_attempts=ATTEMPTS,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        available_at=Now(),
+        host="",
+        worker_pid=None,
+        started_at=None,
+        completed_at=None,
+        error="",
+        error_type="",
+        error_code="",
+    )
+    if won:
+        logger.info("task queued again", extra={"task": task_id})
+    return won == 1
+
+
 def reap(seqs: Collection[int] | None = None) -> int:
     """Give tasks whose lease ran out, or those of them that are named, back to the queue, or end them when no attempt
     is left. Returns how many. Only for one who knows that the database has answered their holders meanwhile."""
@@ -249,9 +281,10 @@ def reap(seqs: Collection[int] | None = None) -> int:
             lost.filter(attempts__gte=F("max_attempts")),
             "The task was tried as often as allowed, and each time its worker died.",
             "attempts_exhausted",
+            past_attempts=attempts.ended("lost"),
         )
         again = _locked(lost.filter(attempts__lt=F("max_attempts")))
-        _back_to_the_queue(again)
+        _back_to_the_queue(again, past_attempts=attempts.ended("lost"))
         left = [*spent, *again]
         (spending.let_run_out if seqs is None else spending.give_back)(left)
     if left:
@@ -276,7 +309,7 @@ def release_host(host: str, pids: Collection[int]) -> int:
     cut short by an operator and not by the task: it is allowed one more. Returns how many."""
     with transaction.atomic():
         held = _locked(Task.objects.filter(status=Status.PROCESSING, host=host, worker_pid__in=pids))
-        _back_to_the_queue(held, max_attempts=F("max_attempts") + 1)
+        _back_to_the_queue(held, max_attempts=F("max_attempts") + 1, past_attempts=attempts.ended("interrupted"))
         spending.give_back(held)
     return len(held)
 
@@ -286,7 +319,7 @@ def _locked(tasks: QuerySet[Task]) -> list[Task]:
     return list(tasks.select_for_update().only(*_ACCOUNTED).order_by("seq"))
 
 
-def _end(tasks: QuerySet[Task], error: str, code: str) -> list[Task]:
+def _end(tasks: QuerySet[Task], error: str, code: str, **columns: Any) -> list[Task]:
     """End tasks that nobody works on as failed, and count them. Returns which."""
     ended = _locked(tasks)
     Task.objects.filter(seq__in=[task.seq for task in ended]).update(
@@ -298,6 +331,7 @@ def _end(tasks: QuerySet[Task], error: str, code: str) -> list[Task]:
         lease_token=F("lease_token") + 1,
         lease_expires_at=None,
         completed_at=Now(),
+        **columns,
     )
     spending.count_ended(ended, failed=True)
     return ended

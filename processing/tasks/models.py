@@ -24,13 +24,16 @@ class Status(models.TextChoices):
 
 
 FINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+RETRYABLE = (Status.FAILED, Status.CANCELLED)
+ATTEMPTS = 3  # claims that a task is allowed
 
 
 class Task(models.Model):
     """One document, one prompt, one answer.
 
-    `seq` is the order of arrival; `id` is what clients know. `attempts` counts claims. `lease_token` rises with every
-    claim and cancel: a write that carries an older token changes nothing. Times are database time.
+    `seq` is the order of arrival; `id` is what clients know. `attempts` counts claims; `past_attempts` has a line for
+    each that has ended (`tasks.attempts`). `lease_token` rises with every claim and cancel: a write that carries an
+    older token changes nothing. Times are database time.
     """
 
     seq = models.BigAutoField(primary_key=True)
@@ -53,7 +56,8 @@ class Task(models.Model):
     priority = models.SmallIntegerField(default=0)
 
     attempts = models.SmallIntegerField(default=0)
-    max_attempts = models.SmallIntegerField(default=3)
+    max_attempts = models.SmallIntegerField(default=ATTEMPTS)
+    past_attempts = models.TextField(blank=True, default="", db_default="")
     lease_token = models.BigIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     available_at = models.DateTimeField(db_default=Now())
@@ -92,8 +96,16 @@ class Task(models.Model):
             models.Index(fields=("owner", "api_key"), name="task_waiting_of_key", condition=Q(status="queued")),
             models.Index(fields=("lease_expires_at",), name="task_running", condition=Q(status="processing")),
             models.Index(fields=("status", "-completed_at"), name="task_by_status"),
+            # What the admin's list is filtered by, in its order: a page is a walk of its own length.
+            models.Index(fields=("status", "-seq"), name="task_list_status"),
+            models.Index(fields=("model", "-seq"), name="task_list_model"),
+            models.Index(fields=("error_code", "-seq"), name="task_list_error"),
         ]
-        permissions = [("cancel_task", "Can cancel a task")]
+        permissions = [
+            ("cancel_task", "Can cancel a task"),
+            ("retry_task", "Can retry a task"),
+            ("view_prompt", "Can see what a model was asked"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

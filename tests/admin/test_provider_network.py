@@ -165,7 +165,7 @@ def test_looking_at_an_address_imports_nothing(as_root: Client, provider: Provid
 
 def model_form(model: RegisteredModel, **fields: Any) -> dict[str, Any]:
     given = {"public_id": model.public_id, "name": "N", "provider": model.provider_id, "upstream_id": "u"}
-    return {**given, "fallbacks": "[]", "refused_fields": "[]", **fields}
+    return {**given, "fallbacks": "", "refused_fields": "temperature\r\n\r\n top_p", **fields}
 
 
 def test_a_model_has_prices_fallbacks_and_people(as_root: Client, provider: Provider, admin_user: Any) -> None:
@@ -176,13 +176,16 @@ def test_a_model_has_prices_fallbacks_and_people(as_root: Client, provider: Prov
     url = f"{MODELS}{model.pk}/change/"
 
     as_root.post(
-        url, model_form(model, input_price="2.5", fallbacks='["b"]', allowed_users=[admin_user.pk], enabled="on")
+        url, model_form(model, input_price="2.5", fallbacks="b\r\n", allowed_users=[admin_user.pk], enabled="on")
     )
     model.refresh_from_db()
     assert (str(model.input_price), model.fallbacks) == ("2.500000", ["b"])
+    assert model.refused_fields == ["temperature", "top_p"]
+    form = as_root.get(url).context["adminform"].form
+    assert (form["fallbacks"].value(), form["refused_fields"].value()) == ("b", "temperature\ntop_p")
     assert list(model.allowed_users.all()) == [admin_user]
 
-    for wrong in ('["a"]', '["b", "b"]', '["nobody"]', '{"b": 1}', "[3]", '"b"'):
+    for wrong in ("a", "b\nb", "nobody", '["b"]', "b, b"):
         assert as_root.post(url, model_form(model, fallbacks=wrong)).status_code == 200, wrong
         model.refresh_from_db()
         assert model.fallbacks == ["b"]
