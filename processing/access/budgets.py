@@ -188,7 +188,7 @@ def allowance(account: Account) -> Allowance:
 def standings(account: Account, *, beside: Holder | None = None) -> list[Standing]:
     """The active budgets that a caller spends from and where they stand, without what `beside` has reserved. One
     query."""
-    rows = with_standing(Budget.objects.filter(_of(account), active=True).select_related("api_key"), beside)
+    rows = with_standing(Budget.objects.filter(_of(account), active=True), beside)
     return [standing(row) for row in rows.order_by("pk")]
 
 
