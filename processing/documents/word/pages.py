@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from processing.documents import markdown
 from processing.documents.word import tables
 from processing.documents.word.inline import Box, Break, Note, tokens
 from processing.documents.word.names import COMPATIBILITY, attribute, child, children, w
@@ -115,9 +116,9 @@ class Walk:
         self._add_table(fragment)
 
     def _add_table(self, fragment: list[list[str]]) -> None:
-        markdown = tables.markdown(fragment)
-        if markdown:
-            self._blocks.append((markdown, False))
+        text = markdown.table(fragment)
+        if text:
+            self._blocks.append((text, False))
 
     def _cell(self, element: Any) -> str:
         """A cell's text on one line; a table inside it row by row."""

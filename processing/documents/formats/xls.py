@@ -1,0 +1,43 @@
+"""Excel workbooks of the older, binary format."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, ClassVar
+
+from processing.documents import containers
+from processing.documents.contract import Contents, Inspection, ReadOptions, UnreadableDocument
+from processing.documents.limits import Limits
+from processing.documents.sheets import workbook
+
+
+class Xls:
+    """A workbook of Excel 5 to 2003; its pages are its sheets."""
+
+    name: ClassVar[str] = "xls"
+    extensions: ClassVar[tuple[str, ...]] = ("xls",)
+    media_type: ClassVar[str] = "application/vnd.ms-excel"
+    modules: ClassVar[tuple[str, ...]] = ("python_calamine", "olefile")
+
+    def matches(self, head: bytes) -> bool:
+        return containers.is_compound_of(head, "xls")
+
+    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
+        return Inspection(workbook.count(_opened(file)))
+
+    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
+        return workbook.contents(_opened(file), {}, options, limits)
+
+
+def _opened(file: BinaryIO) -> object:
+    file.seek(0)
+    if file.read(len(containers.OLE)) != containers.OLE:
+        raise UnreadableDocument("The file is not a workbook of the older Excel format.", "type_mismatch")
+    kind = containers.compound_kind_of(file)
+    if kind == "encrypted":
+        raise containers.encrypted()
+    if kind != "xls":
+        raise containers.another(kind, "xls")
+    return workbook.opened(file)
+
+
+FORMAT = Xls()
