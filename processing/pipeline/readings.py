@@ -15,7 +15,7 @@ from processing.pipeline.cache import MAX_BYTES, Form, Key
 from processing.pipeline.models import CachedResult
 from processing.pipeline.read import ReadDocument
 
-_EDITION = 1  # raised when readers come to read otherwise, or the form below changes
+_EDITION = 2  # raised when readers come to read otherwise, or the form below changes
 _MAX_TEXT = 4 * MAX_BYTES  # characters; they pack well
 
 

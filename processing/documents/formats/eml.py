@@ -1,0 +1,33 @@
+"""Mail messages as mail programs save them (RFC 5322, MIME)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, ClassVar
+
+from processing.documents import mail
+from processing.documents.contract import Contents, Inspection, ReadOptions, text_pages
+from processing.documents.limits import Limits
+
+
+class Eml:
+    """A message; messages inside it are further pages."""
+
+    name: ClassVar[str] = "eml"
+    extensions: ClassVar[tuple[str, ...]] = ("eml",)
+    media_type: ClassVar[str] = "message/rfc822"
+    modules: ClassVar[tuple[str, ...]] = (
+        *("email.parser", "email.header", "charset_normalizer", "bs4", "lxml.etree"),
+        "processing.documents.hypertables",
+    )
+
+    def matches(self, head: bytes) -> bool:
+        return mail.looks_like_it(head)
+
+    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
+        return Inspection(len(mail.pages(file, limits)))
+
+    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
+        return text_pages(mail.pages(file, limits), options)
+
+
+FORMAT = Eml()
