@@ -11,7 +11,7 @@ from processing.documents.contract import UnreadableDocument
 from processing.documents.limits import MIB, Limits
 
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-LOCAL_HEADER = 30
+LOCAL_HEADER, STORED = 30, b"\0\0"
 RATIO_APPLIES_FROM = MIB
 DTD = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
@@ -65,10 +65,12 @@ def zip_kind(head: bytes) -> str | None:
         extra_length = int.from_bytes(head[start + 28 : start + 30], "little")
         name = head[start + LOCAL_HEADER : start + LOCAL_HEADER + name_length]
         content = head[start + LOCAL_HEADER + name_length + extra_length :]
+        if head[start + 8 : start + 10] != STORED:
+            content = _inflated(content) if name in (b"mimetype", b"[Content_Types].xml") else b""
         if name == b"mimetype":
             return _by_mimetype(content[:100])
         if name == b"[Content_Types].xml":
-            kind = kind_by_types(_inflated(content))
+            kind = kind_by_types(content)
             if kind:
                 return kind
         for folder, kind in FOLDERS.items():

@@ -13,7 +13,11 @@ from processing.documents.limits import Limits
 DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 XML_DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{1,40})""", re.IGNORECASE)
 SAYS_SO = re.compile(rb"^(?:\xef\xbb\xbf)?(?:\s|<!--.{0,2000}?-->|<\?xml[^>]{0,200}>)*<(?:!doctype\s+html|html)\b", re.I | re.S)
-TAG = re.compile(rb"<(?:!doctype|/?[a-z][a-z0-9]*)\b[^<>]{0,2000}>", re.IGNORECASE)
+TAG = re.compile(
+    rb"<(?:!doctype\s|/?(?:html|head|title|meta|body|main|div|span|p|a|b|i|em|strong|br|hr|img|h[1-6]|ul|ol|li|dl|dt|table|"
+    rb"tr|td|th|tbody|thead|pre|code|blockquote|section|article|header|footer|nav|form|center|font|style|script)[\s/>])",
+    re.IGNORECASE,
+)
 # Nothing of this is shown as text, or all of it comes from elsewhere.
 NOT_SHOWN = (
     *("script", "style", "template", "noscript", "head", "title", "meta", "link", "base", "iframe", "object", "embed"),

@@ -9,6 +9,9 @@ from processing.documents.contract import Contents, Inspection, ReadOptions, Unr
 from processing.documents.limits import Limits
 from processing.documents.sheets import workbook
 
+FILE_PASS = b"\x2f\0"
+FIRST_RECORDS = 20
+
 
 class Xls:
     """A workbook of Excel 5 to 2003; its pages are its sheets."""
@@ -37,7 +40,22 @@ def _opened(file: BinaryIO) -> object:
         raise containers.encrypted()
     if kind != "xls":
         raise containers.another(kind, "xls")
-    return workbook.opened(file)
+    try:
+        return workbook.opened(file)
+    except UnreadableDocument as error:
+        raise containers.encrypted() if _has_password(file) else error from error
+
+
+def _has_password(file: BinaryIO) -> bool:
+    """Whether one of the first records says so (MS-XLS 2.4.117): calamine does not tell why it cannot open a file."""
+    with containers.opened_compound(file) as container:
+        stream = container.openstream("Workbook" if container.exists("Workbook") else "Book")
+        for _ in range(FIRST_RECORDS):
+            header = stream.read(4)
+            if header[:2] == FILE_PASS:
+                return True
+            stream.read(int.from_bytes(header[2:], "little"))
+    return False
 
 
 FORMAT = Xls()
