@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -21,19 +22,21 @@ PAGE_CHARACTERS = 40_000
 
 
 def inspect(file: BinaryIO, delimiters: str, limits: Limits) -> Inspection:
-    """Count the pages. Raises `UnreadableDocument`."""
+    """Count the pages; of a large file see that it begins as a table does. Raises `UnreadableDocument`."""
+    if file.seek(0, os.SEEK_END) > limits.counted_bytes:
+        next(_pages(file, delimiters, limits))
+        return Inspection(pages=None)
     return Inspection(sum(1 for _ in _pages(file, delimiters, limits)))
 
 
 def read(file: BinaryIO, delimiters: str, options: ReadOptions, limits: Limits) -> Contents:
     """The rows in tables of `PAGE_ROWS` at most. Raises `UnreadableDocument`."""
-    count = inspect(file, delimiters, limits).pages
     pages = (
         Page(number, markdown.table(rows, trimmed=False), "text" if rows else "none")
         for number, rows in enumerate(_pages(file, delimiters, limits), 1)
         if options.wants(number)
     )
-    return Contents(count, pages)
+    return Contents(inspect(file, delimiters, limits).pages, pages)
 
 
 def _pages(file: BinaryIO, delimiters: str, limits: Limits) -> Iterator[list[list[str]]]:

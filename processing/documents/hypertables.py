@@ -133,6 +133,8 @@ def _span(cell: Any, name: str, most: int) -> int:
 
 def _text(cell: Any, converter: Converter) -> str:
     """A cell on one line; a table inside it row by row."""
+    if all(isinstance(each, str) for each in cell.children):
+        return markdown.flat(cell.get_text())
     for place in cell.find_all(PLACE):
         place.replace_with(f" {_in_words(converter.tables[int(place['n'])])} ")
     return markdown.flat(converter.process_tag(cell, parent_tags={"td", "_inline"}))

@@ -87,8 +87,7 @@ def to_markdown(html: str, limits: Limits) -> str:
     except (ValueError, AssertionError, RecursionError) as error:
         raise broken() from error
     title = markdown.flat(soup.title.get_text()) if soup.title else ""
-    _leave_out_what_is_hidden(soup)
-    if _depth(soup) > limits.markup_depth:
+    if _prepare(soup) > limits.markup_depth:
         return markdown.clean(soup.get_text("\n"))  # Too deep to be walked through: its words without their structure.
     if title and soup.find("h1") is None:
         title = markdown.heading(1, title)
@@ -97,42 +96,50 @@ def to_markdown(html: str, limits: Limits) -> str:
     return markdown.joined([title, _converted(soup, limits)])
 
 
-def _leave_out_what_is_hidden(soup: Any) -> None:
-    from bs4 import Comment, Doctype
+def _prepare(soup: Any) -> int:
+    """Leave out what is not shown, and show what was typed into fields; return how deep elements are nested.
 
-    for element in soup.find_all(NOT_SHOWN):
-        element.decompose()
-    for element in soup.find_all(_is_hidden):
-        if not element.decomposed:
-            element.decompose()
-    for comment in soup.find_all(string=lambda text: isinstance(text, (Comment, Doctype))):
+    One walk without recursion. What is left out is emptied rather than cut out of its parent, which would have to look
+    for it among all its children.
+    """
+    from bs4 import Comment, Doctype, Tag
+
+    depths = {id(soup): 0}
+    emptied, fields, comments = [], [], []
+    for element in soup.descendants:
+        if isinstance(element, Tag):
+            depths[id(element)] = depths[id(element.parent)] + 1
+            if element.name in NOT_SHOWN or (element.attrs and _is_hidden(element)):
+                emptied.append(element)
+            elif element.name == "input":
+                fields.append(element)
+        elif isinstance(element, (Comment, Doctype)):
+            comments.append(element)
+    for element in emptied:
+        element.clear()
+        _make_plain(element)
+    for element in fields:
+        kind, typed = str(element.get("type", "text")).lower(), str(element.get("value") or "")
+        _make_plain(element)
+        if typed and kind not in NOT_TYPED:
+            element.append(f" {typed} ")
+    for comment in comments:
         comment.extract()
+    return max(depths.values())
+
+
+def _make_plain(element: Any) -> None:
+    element.name, element.attrs = "span", {}
 
 
 def _is_hidden(element: Any) -> bool:
-    if not element.attrs:
-        return False
-    return element.has_attr("hidden") or bool(HIDDEN.search(str(element.get("style") or "")))
-
-
-def _depth(soup: Any) -> int:
-    """How deep elements are nested at most, without going down by recursion."""
-    depths = {id(soup): 0}
-    deepest = 0
-    for element in soup.find_all(True):
-        depth = depths[id(element.parent)] + 1
-        depths[id(element)] = depth
-        deepest = max(deepest, depth)
-    return deepest
+    return "hidden" in element.attrs or bool(HIDDEN.search(str(element.attrs.get("style") or "")))
 
 
 def _converted(soup: Any, limits: Limits) -> str:
     from processing.documents import hypertables
 
     converter = hypertables.Converter()
-    for field in soup.find_all("input"):
-        typed = str(field.get("value") or "")
-        field.replace_with(f" {typed} " if typed and str(field.get("type", "text")).lower() not in NOT_TYPED else " ")
     try:
         hypertables.replace_tables(soup, converter, limits)
         return markdown.clean(STRAY_BLANKS.sub("", converter.convert_soup(soup).replace("\xa0", " ")))

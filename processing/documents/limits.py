@@ -44,6 +44,9 @@ class Limits:
     field_characters: int = 1_000_000
     line_characters: int = 16_000_000
 
+    # A file of more bytes has its pages not counted ahead where that means to read it all.
+    counted_bytes: int = 4 * MIB
+
     # Markup that is held as a tree: bytes, elements, and how deep they are nested before structure is given up.
     markup_bytes: int = 16 * MIB
     markup_elements: int = 400_000

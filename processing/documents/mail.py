@@ -6,7 +6,7 @@ import email.header
 import email.utils
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from processing.documents import hypertext, markdown, plaintext
 from processing.documents.containers import broken, too_complex
-from processing.documents.contract import UnreadableDocument
+from processing.documents.contract import Page, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 
 # A line as a header has it, of those that nearly every message begins with one of.
@@ -59,8 +59,9 @@ def looks_like_it(head: bytes) -> bool:
     return len(HEADER.findall(EMPTY_LINE.split(head, maxsplit=1)[0])) > 1
 
 
-def pages(file: BinaryIO, limits: Limits) -> list[str]:
-    """A file of the form of RFC 5322 and MIME. Raises `UnreadableDocument`."""
+def messages(file: BinaryIO, limits: Limits) -> list[tuple[Message, Parts]]:
+    """A file of the form of RFC 5322 and MIME: the message, and those inside it, each with its parts. Raises
+    `UnreadableDocument`."""
     file.seek(0)
     if not looks_like_it(file.read(8192)):
         raise UnreadableDocument("The file is not a mail message.", "type_mismatch")
@@ -69,17 +70,23 @@ def pages(file: BinaryIO, limits: Limits) -> list[str]:
         first = BytesParser().parse(file)
     except (RecursionError, ValueError, LookupError, AttributeError) as error:
         raise broken() from error
-    found: list[str] = []
+    found: list[tuple[Message, Parts]] = []
     waiting = deque([(first, 0)])
-    while waiting:
+    while waiting and len(found) < limits.mail_messages:
         message, depth = waiting.popleft()
-        if len(found) >= limits.mail_messages:
-            break
         parts = _parts(message, limits)
-        found.append(in_markdown(_mail(message, parts, limits), limits))
+        found.append((message, parts))
         if depth < limits.mail_depth:
             waiting.extend((each, depth + 1) for each in parts.messages)
     return found
+
+
+def pages(found: list[tuple[Message, Parts]], options: ReadOptions, limits: Limits) -> Iterator[Page]:
+    """A page for each message. Raises `UnreadableDocument`."""
+    for number, (message, parts) in enumerate(found, 1):
+        if options.wants(number):
+            text = in_markdown(_mail(message, parts, limits), limits)
+            yield Page(number, text, "text" if text else "none")
 
 
 def _parts(message: Message, limits: Limits) -> Parts:

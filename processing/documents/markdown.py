@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-# A run of one blank is left alone: most of the time there is nothing to do.
-BLANKS = re.compile(r"[ \t]{2,}|\t")
 EMPTY_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
 
 
@@ -35,6 +33,8 @@ def rule(width: int) -> str:
 
 def flat(text: str) -> str:
     """The text on one line, without what cannot be seen."""
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return " ".join(CONTROLS.sub("", text).split())
 
 

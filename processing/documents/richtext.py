@@ -41,9 +41,8 @@ def pages(file: BinaryIO, limits: Limits) -> list[str]:
     return [_page(each) for each in _text(file, limits).split(BREAK)]
 
 
-def _text(file: BinaryIO, limits: Limits) -> str:
-    from striprtf.striprtf import rtf_to_text
-
+def source_of(file: BinaryIO, limits: Limits) -> str:
+    """The document as it is written, without pictures. Raises `UnreadableDocument`."""
     file.seek(0)
     content = file.read()
     if not content.startswith(SIGNATURE):
@@ -53,8 +52,14 @@ def _text(file: BinaryIO, limits: Limits) -> str:
         raise too_complex(f"The document has more than {limits.markup_bytes >> 20} MB of text and markup.")
     if not source.rstrip("\0\r\n\t ").endswith("}"):
         raise broken()  # It breaks off.
+    return source
+
+
+def _text(file: BinaryIO, limits: Limits) -> str:
+    from striprtf.striprtf import rtf_to_text
+
     try:
-        return str(rtf_to_text(_marked(source), errors="replace"))
+        return str(rtf_to_text(_marked(source_of(file, limits)), errors="replace"))
     except (ValueError, IndexError, TypeError, LookupError, OverflowError) as error:
         raise broken() from error
 

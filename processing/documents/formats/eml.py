@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO, ClassVar
 
 from processing.documents import mail
-from processing.documents.contract import Contents, Inspection, ReadOptions, text_pages
+from processing.documents.contract import Contents, Inspection, ReadOptions
 from processing.documents.limits import Limits
 
 
@@ -24,10 +24,11 @@ class Eml:
         return mail.looks_like_it(head)
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
-        return Inspection(len(mail.pages(file, limits)))
+        return Inspection(len(mail.messages(file, limits)))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        return text_pages(mail.pages(file, limits), options)
+        found = mail.messages(file, limits)
+        return Contents(len(found), mail.pages(found, options, limits))
 
 
 FORMAT = Eml()

@@ -26,14 +26,14 @@ class Msg:
         return containers.is_compound_of(head, "msg")
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
-        _page(file, limits)
+        _opened(file)
         return Inspection(pages=1)
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        return text_pages([_page(file, limits)], options)
+        return text_pages([mail.in_markdown(_mail(_opened(file), limits), limits)], options)
 
 
-def _page(file: BinaryIO, limits: Limits) -> str:
+def _opened(file: BinaryIO) -> Any:
     from oxmsg import Message
 
     file.seek(0)
@@ -44,8 +44,7 @@ def _page(file: BinaryIO, limits: Limits) -> str:
         raise containers.another(kind, "msg")
     file.seek(0)
     try:
-        message = Message.load(file)
-        return mail.in_markdown(_mail(message, limits), limits)
+        return Message.load(file)
     except (*UNREADABLE, RecursionError) as error:
         raise containers.broken() from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import BinaryIO, ClassVar
 
 from processing.documents import richtext
@@ -21,6 +22,10 @@ class Rtf:
         return head.startswith(richtext.SIGNATURE)
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
+        """A large one is not converted twice: it takes a second for each megabyte."""
+        if file.seek(0, os.SEEK_END) > limits.counted_bytes:
+            richtext.source_of(file, limits)
+            return Inspection(pages=None)
         return Inspection(len(richtext.pages(file, limits)))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:

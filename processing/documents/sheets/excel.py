@@ -80,27 +80,18 @@ def _sheet(archive: zipfile.ZipFile, name: str, shapes: list[Shape], limits: Lim
     from lxml import etree
 
     found = Details()
-    row = column = -1
+    above, column = -1, -1  # the last row that has ended, and the last cell's column in the one that has not
     try:
         with archive.open(name) as stream:
             walk = etree.iterparse(
-                stream,
-                events=("start", "end"),
-                tag=(f"{MAIN}row", f"{MAIN}c"),
-                resolve_entities=False,
-                no_network=True,
-                load_dtd=False,
-                huge_tree=False,
+                stream, tag=(f"{MAIN}row", f"{MAIN}c"), resolve_entities=False, no_network=True, load_dtd=False
             )
-            for event, element in walk:
-                if event == "start":
-                    if element.tag == f"{MAIN}row":
-                        row, column = _whole(element.get("r"), row + 2) - 1, -1
-                    continue
+            for _, element in walk:
                 if element.tag == f"{MAIN}row":
+                    above, column = _whole(element.get("r"), above + 2) - 1, -1
                     _forget(element)
                     continue
-                row, column = _place(element.get("r"), row, column + 1)
+                row, column = _place(element, above, column + 1)
                 _take(found, element, row, column, shapes)
     except etree.XMLSyntaxError as error:
         raise containers.broken() from error
@@ -131,10 +122,12 @@ def _whole(text: str | None, otherwise: int) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 8 else otherwise
 
 
-def _place(reference: str | None, row: int, column: int) -> tuple[int, int]:
-    match = REFERENCE.fullmatch(reference or "")
+def _place(cell: Any, above: int, column: int) -> tuple[int, int]:
+    """The cell's row and column by its reference; without one, those that are next."""
+    match = REFERENCE.fullmatch(cell.get("r", ""))
     if match is None:
-        return row, column
+        row = cell.getparent()
+        return _whole(None if row is None else row.get("r"), above + 2) - 1, column
     number = 0
     for letter in match[1].upper():
         number = number * 26 + ord(letter) - ord("A") + 1
