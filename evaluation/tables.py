@@ -2,10 +2,10 @@
 
     python -m evaluation.tables --corpus ../shared/corpus
 
-The cells are those that each format's own library sees (python-docx, calamine, python-pptx, Beautiful Soup). A table has
-survived where every cell of it that is not empty stands in the cells of the pipe tables of its page or document, row by
-row as it did; of a sheet, which is no table by itself, a cell that is alone between empty rows may be a line. Text is
-compared without case, blanks and marks of Markdown.
+The cells are those that each format's own library sees (python-docx, calamine, python-pptx, Beautiful Soup). A table
+has survived where every cell of it that is not empty stands in the cells of the pipe tables of its page or document,
+row by row as it did; of a sheet, which is no table by itself, a cell that is alone between empty rows may be a line.
+Text is compared without case, blanks and marks of Markdown.
 """
 
 from __future__ import annotations

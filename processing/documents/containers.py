@@ -1,4 +1,4 @@
-"""Containers that many formats share, zip archives and OLE compound files: what is in them, and whether they mean harm."""
+"""Containers that many formats share, zip archives and OLE compound files: what is in them, and whether it is safe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 # What a package is, by the folder that its parts lie in, by the type of its main part, or by its own type.
 FOLDERS = {b"word/": "docx", b"xl/": "xlsx", b"ppt/": "pptx"}
 # The second alternative is Microsoft's own types, of what holds macros.
-MAIN_PART = re.compile(rb"(?:\.|ms-)(wordprocessing|spreadsheet|presentation|word|excel|powerpoint)(?:ml)?\.[\w.]+\.main")
+MAIN_PART = re.compile(
+    rb"(?:\.|ms-)(wordprocessing|spreadsheet|presentation|word|excel|powerpoint)(?:ml)?\.[\w.]+\.main"
+)
 PART_KINDS = {
     b"wordprocessing": "docx",
     b"word": "docx",

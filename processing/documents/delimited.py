@@ -1,4 +1,4 @@
-"""Delimited text (CSV and its like) as tables: delimiter and encoding are told from the file, rows come as they are read."""
+"""Delimited text (CSV and its like) as tables: delimiter and encoding are told from the file, rows come one by one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LONGEST_VALUE = 400
 MARKS_OF_DATA = ("th", "caption", "thead")
 
 
-class Converter(MarkdownConverter):  # type: ignore[misc]
+class Converter(MarkdownConverter):
     """Structure is kept, and text stays as it reads: no emphasis, no addresses of links, nothing escaped."""
 
     def __init__(self) -> None:
@@ -31,9 +31,30 @@ class Converter(MarkdownConverter):  # type: ignore[misc]
             escape_misc=False,
             wrap=True,  # a line's end in the source is a blank, but
             wrap_width=None,  # no line is broken
-            strip=["a", "b", "strong", "i", "em", "code", "kbd", "samp", "del", "s", "sub", "sup", "q", "td", "th", "tr"],
+            strip=[
+                "a",
+                "b",
+                "strong",
+                "i",
+                "em",
+                "code",
+                "kbd",
+                "samp",
+                "del",
+                "s",
+                "sub",
+                "sup",
+                "q",
+                "td",
+                "th",
+                "tr",
+            ],
         )
         self.tables: list[str] = []
+
+    def convert_cell(self, cell: Any) -> str:
+        """What stands in a cell, which may be lists and paragraphs."""
+        return str(self.process_tag(cell, parent_tags={"td", "_inline"}))  # type: ignore[attr-defined]
 
     def convert_img(self, el: Any, text: str, parent_tags: set[str]) -> str:
         """What stands for a picture that cannot be seen."""
@@ -137,7 +158,7 @@ def _text(cell: Any, converter: Converter) -> str:
         return markdown.flat(cell.get_text())
     for place in cell.find_all(PLACE):
         place.replace_with(f" {_in_words(converter.tables[int(place['n'])])} ")
-    return markdown.flat(converter.process_tag(cell, parent_tags={"td", "_inline"}))
+    return markdown.flat(converter.convert_cell(cell))
 
 
 def _in_words(table: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any, BinaryIO
 
 from processing.documents import markdown, plaintext
@@ -12,7 +13,9 @@ from processing.documents.limits import Limits
 
 DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 XML_DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{1,40})""", re.IGNORECASE)
-SAYS_SO = re.compile(rb"^(?:\xef\xbb\xbf)?(?:\s|<!--.{0,2000}?-->|<\?xml[^>]{0,200}>)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+SAYS_SO = re.compile(
+    rb"^(?:\xef\xbb\xbf)?(?:\s|<!--.{0,2000}?-->|<\?xml[^>]{0,200}>)*<(?:!doctype\s+html|html)\b", re.I | re.S
+)
 TAG = re.compile(
     rb"<(?:!doctype\s|/?(?:html|head|title|meta|body|main|div|span|p|a|b|i|em|strong|br|hr|img|h[1-6]|ul|ol|li|dl|dt|table|"
     rb"tr|td|th|tbody|thead|pre|code|blockquote|section|article|header|footer|nav|form|center|font|style|script)[\s/>])",
@@ -23,7 +26,9 @@ NOT_SHOWN = (
     *("script", "style", "template", "noscript", "head", "title", "meta", "link", "base", "iframe", "object", "embed"),
     *("svg", "canvas", "audio", "video", "source", "track", "map", "annotation", "annotation-xml", "datalist"),
 )
-HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0(?:px|pt|em|%)?\s*(?:;|!|$)", re.I)
+HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0(?:px|pt|em|%)?\s*(?:;|!|$)", re.I
+)
 NOT_TYPED = ("hidden", "password", "file", "image", "checkbox", "radio")
 STRAY_BLANKS = re.compile(r"[ \t]+$|^ (?=\S)", re.MULTILINE)
 
@@ -83,17 +88,16 @@ def to_markdown(html: str, limits: Limits) -> str:
     if html.count("<") > 2 * limits.markup_elements:
         raise too_complex("The document has more elements than may be read.")
     try:
-        soup = BeautifulSoup(html, "lxml")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # It warns of text without tags, and of XHTML.
+            soup = BeautifulSoup(html, "lxml")
     except (ValueError, AssertionError, RecursionError) as error:
         raise broken() from error
     title = markdown.flat(soup.title.get_text()) if soup.title else ""
     if _prepare(soup) > limits.markup_depth:
         return markdown.clean(soup.get_text("\n"))  # Too deep to be walked through: its words without their structure.
-    if title and soup.find("h1") is None:
-        title = markdown.heading(1, title)
-    else:
-        title = ""
-    return markdown.joined([title, _converted(soup, limits)])
+    heading = markdown.heading(1, title) if soup.find("h1") is None else ""
+    return markdown.joined([heading, _converted(soup, limits)])
 
 
 def _prepare(soup: Any) -> int:
@@ -105,27 +109,30 @@ def _prepare(soup: Any) -> int:
     from bs4 import Comment, Doctype, Tag
 
     depths = {id(soup): 0}
-    emptied, fields, comments = [], [], []
-    for element in soup.descendants:
-        if isinstance(element, Tag):
-            depths[id(element)] = depths[id(element.parent)] + 1
-            if element.name in NOT_SHOWN or (element.attrs and _is_hidden(element)):
-                emptied.append(element)
-            elif element.name == "input":
-                fields.append(element)
-        elif isinstance(element, (Comment, Doctype)):
-            comments.append(element)
-    for element in emptied:
-        element.clear()
-        _make_plain(element)
-    for element in fields:
-        kind, typed = str(element.get("type", "text")).lower(), str(element.get("value") or "")
-        _make_plain(element)
-        if typed and kind not in NOT_TYPED:
-            element.append(f" {typed} ")
+    elements: list[Any] = []
+    comments: list[Any] = []
+    for each in soup.descendants:
+        if isinstance(each, Tag):
+            depths[id(each)] = depths[id(each.parent)] + 1
+            elements.append(each)
+        elif isinstance(each, (Comment, Doctype)):
+            comments.append(each)
+    for element in elements:
+        if element.name in NOT_SHOWN or (element.attrs and _is_hidden(element)):
+            element.clear()
+            _make_plain(element)
+        elif element.name == "input":
+            _show_typed(element)
     for comment in comments:
         comment.extract()
     return max(depths.values())
+
+
+def _show_typed(field: Any) -> None:
+    kind, typed = str(field.get("type", "text")).lower(), str(field.get("value") or "")
+    _make_plain(field)
+    if typed and kind not in NOT_TYPED:
+        field.append(f" {typed} ")
 
 
 def _make_plain(element: Any) -> None:

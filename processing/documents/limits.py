@@ -62,7 +62,8 @@ class Limits:
     slides: int = 5_000
     shape_depth: int = 20
 
-    # Zip packages (OOXML, OpenDocument, EPUB): members, bytes unpacked in all, bytes of XML among them, unpacked bytes for a packed one.
+    # Zip packages (OOXML, OpenDocument, EPUB): members, bytes unpacked in all, bytes of XML among them, unpacked bytes
+    # for a packed one.
     zip_entries: int = 5_000
     zip_bytes: int = 256 * MIB
     xml_bytes: int = 64 * MIB

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.errors
 import email.header
-import email.utils
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -105,7 +106,7 @@ def _parts(message: Message, limits: Limits) -> Parts:
             found.attachments.append(_attached(part, limits))
         elif part.is_multipart():
             children = part.get_payload()
-            waiting.extendleft(reversed([each for each in children if isinstance(each, Message)]))  # type: ignore[union-attr]
+            waiting.extendleft(reversed([each for each in children if isinstance(each, Message)]))
         else:
             _take(part, found, limits)
     return found
@@ -171,10 +172,8 @@ def attachment(name: str, kind: str, size: int | None) -> str:
 def words(value: Any, limits: Limits) -> str:
     """A header's value as a person reads it."""
     text = str(value or "")[: limits.header_characters]
-    try:
+    with contextlib.suppress(ValueError, LookupError, email.errors.HeaderParseError):
         text = str(email.header.make_header(email.header.decode_header(text)))
-    except (ValueError, LookupError, UnicodeError, email.errors.HeaderParseError):
-        pass
     if any("\udc80" <= each <= "\udcff" for each in text):  # bytes that were not declared
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return markdown.flat(text)

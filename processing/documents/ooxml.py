@@ -26,7 +26,7 @@ def matches(head: bytes, kind: str) -> bool:
 
 
 def package(file: BinaryIO, limits: Limits, kind: str) -> BinaryIO:
-    """The package, of the kind `docx`, `xlsx` or `pptx`, safe to be handed to a library. Raises `UnreadableDocument`."""
+    """The package, safe for a library; `kind` is `docx`, `xlsx` or `pptx`. Raises `UnreadableDocument`."""
     file.seek(0)
     if file.read(len(OLE)) == OLE:
         raise _compound_file(file, kind)

@@ -1,4 +1,4 @@
-"""The walk through an OpenDocument text: headings, lists, tables, text boxes and notes, page by page (OASIS ODF 1.3)."""
+"""The walk through an OpenDocument text (OASIS ODF 1.3): headings, lists, tables, boxes and notes, page by page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ SVG, FO = _named("svg-compatible"), _named("xsl-fo-compatible")
 PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
 # What is not text, or not what a person sees now.
 SKIPPED = {
-    *(f"{TEXT}{name}" for name in ("tracked-changes", "sequence-decls", "variable-decls", "user-field-decls", "ruby-text")),
+    *(
+        f"{TEXT}{name}"
+        for name in ("tracked-changes", "sequence-decls", "variable-decls", "user-field-decls", "ruby-text")
+    ),
     *(f"{OFFICE}{name}" for name in ("annotation", "annotation-end", "forms", "binary-data", "event-listeners")),
     *(f"{TEXT}{name}" for name in ("table-of-content-source", "alphabetical-index-source", "note-citation")),
     f"{SVG}title",
@@ -62,7 +65,8 @@ class Walk:
         self._pages: list[str] = []
         self._blocks: list[tuple[str, bool]] = []
         self._notes: list[str] = []
-        self._breaking, self._numbered = set(), set()
+        self._breaking: set[str] = set()
+        self._numbered: set[tuple[str, str]] = set()
         for root in filter(lambda each: each is not None, (styles, content)):
             self._learn(root)
 
@@ -191,9 +195,8 @@ class Walk:
             raise too_complex("The document is nested too deeply to be read.")
         style = element.get(f"{TEXT}style-name") or style
         numbered = (style, str(level + 1)) in self._numbered
-        number = 0
-        for item in element.iterchildren(f"{TEXT}list-item", f"{TEXT}list-header"):
-            number += 1
+        items = element.iterchildren(f"{TEXT}list-item", f"{TEXT}list-header")
+        for number, item in enumerate(items, 1):
             mark = "  " * level + (f"{number}." if numbered else "-")
             for each in item.iterchildren():
                 if each.tag in PARAGRAPHS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import BinaryIO
 
 from processing.documents import markdown
@@ -56,10 +57,11 @@ def source_of(file: BinaryIO, limits: Limits) -> str:
 
 
 def _text(file: BinaryIO, limits: Limits) -> str:
-    from striprtf.striprtf import rtf_to_text
+    from striprtf import striprtf
 
+    convert: Callable[..., str] = striprtf.rtf_to_text
     try:
-        return str(rtf_to_text(_marked(source_of(file, limits)), errors="replace"))
+        return convert(_marked(source_of(file, limits)), errors="replace")
     except (ValueError, IndexError, TypeError, LookupError, OverflowError) as error:
         raise broken() from error
 

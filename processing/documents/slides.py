@@ -69,22 +69,25 @@ def _guarded(look: Any) -> Any:
 
 
 def _in_order(shapes: Iterable[Any]) -> list[Any]:
-    """Top to bottom, and what begins at about the same height left to right; without a place, in the file's order."""
-    placed = [(_guarded(lambda each=each: (each.top, each.left)) or (None, None), each) for each in shapes]
-    if any(top is None or left is None for (top, left), _ in placed):
-        inherited = [each for (top, left), each in placed if top is None or left is None]
-        rest = [(place, each) for place, each in placed if None not in place]
-    else:
-        inherited, rest = [], placed
-    heights = [each.height for _, each in rest if _guarded(lambda each=each: each.height)]
+    """Top to bottom, and what begins at about the same height left to right; what has no place of its own comes
+    first, in the file's order."""
+    unplaced: list[Any] = []
+    placed: list[tuple[int, int, Any]] = []
+    for each in shapes:
+        top, left = _guarded(lambda each=each: (each.top, each.left)) or (None, None)
+        if top is None or left is None:
+            unplaced.append(each)
+        else:
+            placed.append((top, left, each))
+    heights = [each.height for _, _, each in placed if _guarded(lambda each=each: each.height)]
     near = statistics.median(heights) / 4 if heights else 0
-    rows: list[tuple[int, list[Any]]] = []
-    for (top, left), each in sorted(rest, key=lambda item: item[0]):
+    rows: list[tuple[int, list[tuple[int, Any]]]] = []
+    for top, left, each in sorted(placed, key=lambda item: item[:2]):
         if rows and top - rows[-1][0] <= near:
             rows[-1][1].append((left, each))
         else:
             rows.append((top, [(left, each)]))
-    return inherited + [each for _, row in rows for _, each in sorted(row, key=lambda item: item[0])]
+    return unplaced + [each for _, row in rows for _, each in sorted(row, key=lambda item: item[0])]
 
 
 def _shape(shape: Any, limits: Limits, depth: int) -> list[str]:

@@ -113,7 +113,7 @@ def excel() -> bytes:
         sheet.write("A1", "Price list")
         sheet.write_row("A3", ["Item", "Since", "Discount", "Price", "Sum"])
         sheet.write("A4", "a|b")
-        sheet.write_datetime("B4", datetime.datetime(2026, 5, 1), book.add_format({"num_format": "d/m/yy"}))
+        sheet.write_datetime("B4", datetime.date(2026, 5, 1), book.add_format({"num_format": "d/m/yy"}))
         sheet.write("C4", 0.075, book.add_format({"num_format": "0.0%"}))
         sheet.write("D4", 1234.5, book.add_format({"num_format": "#,##0.00 [$€-407]"}))
         sheet.write_formula("E4", "=D4*2", None, 2469)

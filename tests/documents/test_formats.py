@@ -73,7 +73,9 @@ def test_a_damaged_file_is_refused_with_a_code(sandbox: Sandbox, name: str) -> N
 @pytest.mark.parametrize("name", sorted(samples.with_nothing()))
 def test_a_whole_file_without_words_is_read_as_such(sandbox: Sandbox, name: str) -> None:
     content = samples.with_nothing()[name]
-    with sandbox.reading(io.BytesIO(content), registry.named(name), ReadOptions(ocr=False), deadline=deadline()) as read:
+    with sandbox.reading(
+        io.BytesIO(content), registry.named(name), ReadOptions(ocr=False), deadline=deadline()
+    ) as read:
         pages = list(read)
     assert read.page_count == len(pages)
     assert all(page.method == "none" for page in pages if not page.text)

@@ -74,7 +74,9 @@ def _kind(archive: zipfile.ZipFile, names: set[str]) -> str | None:
 
 def _refuse_encrypted(xml: bytes) -> None:
     algorithms: list[Any] = [
-        each.get("Algorithm", "").encode() for each in containers.parsed(xml).iter() if "EncryptionMethod" in str(each.tag)
+        each.get("Algorithm", "").encode()
+        for each in containers.parsed(xml).iter()
+        if "EncryptionMethod" in str(each.tag)
     ]
     if any(each not in FONTS for each in algorithms):
         raise containers.encrypted()

@@ -77,13 +77,16 @@ def _tried(look: Callable[[], Any]) -> Any:
 
 
 def _named(recipients: Any, kind: int, limits: Limits) -> str:
-    found = []
-    for each in recipients:
-        if (_tried(lambda each=each: each.properties.int_prop_value(RECIPIENT_KIND)) or TO) == kind:
-            name = mail.words(_tried(lambda each=each: each.name), limits)
-            address = mail.words(_tried(lambda each=each: each.email_address), limits)
-            found.append(f"{name} <{address}>" if name and address and name != address else name or address)
-    return ", ".join(found)
+    return ", ".join(filter(None, (_recipient(each, kind, limits) for each in recipients)))
+
+
+def _recipient(recipient: Any, kind: int, limits: Limits) -> str:
+    """Name and address; empty for a recipient of another kind."""
+    if (_tried(lambda: recipient.properties.int_prop_value(RECIPIENT_KIND)) or TO) != kind:
+        return ""
+    name = mail.words(_tried(lambda: recipient.name), limits)
+    address = mail.words(_tried(lambda: recipient.email_address), limits)
+    return f"{name} <{address}>" if name and address and name != address else name or address
 
 
 def _attached(attachment: Any) -> str:

@@ -19,7 +19,7 @@ class Pptx:
     modules: ClassVar[tuple[str, ...]] = ("lxml.etree", "olefile")
 
     def matches(self, head: bytes) -> bool:
-        """A zip archive, or the container in which PowerPoint encrypts one: what is inside is seen when it is opened."""
+        """A zip archive, or the container in which PowerPoint encrypts one: the rest is seen when it is opened."""
         return ooxml.matches(head, "pptx")
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:

@@ -136,7 +136,7 @@ def _place(cell: Any, above: int, column: int) -> tuple[int, int]:
 
 def _comments(root: Any) -> list[str]:
     authors = [markdown.flat(each.text or "") for each in root.iter(f"{MAIN}author")]
-    found = []
+    found: list[str] = []
     for each in root.iter(f"{MAIN}comment"):
         text = markdown.flat("".join(part.text or "" for part in each.iter(f"{MAIN}t")))
         author = _whole(each.get("authorId"), -1)

@@ -40,7 +40,9 @@ def _sheet(table: Any, limits: Limits) -> Details:
                 found.extent.refuse_too_large(limits)
             if kind == "percentage":
                 shape = Shape(percent=True)
-                found.shapes.update({(row + down, column + right): shape for down in range(rows) for right in range(columns)})
+                found.shapes.update(
+                    {(row + down, column + right): shape for down in range(rows) for right in range(columns)}
+                )
             column += columns
         row += rows
     return found

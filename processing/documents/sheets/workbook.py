@@ -113,5 +113,3 @@ def _block(rows: list[Sequence[str]]) -> str:
     if len(rows) == 1 and _cells(rows[0]) == 1:
         return next(cell for cell in rows[0] if cell)
     return markdown.table(rows)
-
-
