@@ -28,7 +28,8 @@ def message(plain: str, html: str) -> bytes:
 def test_it_works() -> None:
     assert read(samples.MAIL) == [
         "# Offer\n\n- From: Jürgen <j@example.com>\n- To: Eve <eve@example.com>\n"
-        "- Date: Fri, 1 May 2026 10:00:00 +0200\n\n42\xa0EUR\n\nAttachments:\n\n- offer.pdf (application/pdf, 4 bytes)\n- Before (message/rfc822)",
+        "- Date: Fri, 1 May 2026 10:00:00 +0200\n\n42\xa0EUR\n\n"
+        "Attachments:\n\n- offer.pdf (application/pdf, 4 bytes)\n- Before (message/rfc822)",
         "# Before\n\n- From: a@example.com\n\nearlier words",
     ]
 
