@@ -124,7 +124,7 @@ def _cells(text: str, *, lines: bool) -> list[str]:
 def plain(text: str) -> str:
     """Without marks of Markdown, and with one blank for many."""
     text = MARKS.sub(lambda match: match[1] or "", text)
-    return "".join(re.sub(r"[,;]", " ", LIST_MARKS.sub(" ", text)).split()).casefold()
+    return "".join(re.sub(r"[,;☐☒☑]", " ", LIST_MARKS.sub(" ", text)).split()).casefold()
 
 
 Tables = Iterator[tuple[int | None, list[str]]]
@@ -138,10 +138,10 @@ def of_docx(path: Path) -> Tables:
     except (ValueError, KeyError):
         return  # python-docx does not open it, so that there is nothing to compare with.
     for table in document.tables:
-        cells: dict[int, str] = {}  # a merged cell is seen once for each place that it covers
+        cells: dict[Any, str] = {}  # a merged cell is seen once for each place that it covers
         for row in table.rows:
             for cell in row.cells:
-                cells.setdefault(id(cell._tc), cell.text)
+                cells.setdefault(cell._tc, cell.text)
         yield None, list(cells.values())
 
 
