@@ -32,6 +32,9 @@ MARKS = re.compile(r"!\[([^\]]*)\]|\\(?=[|])|^[#>]+ |^(?:[-*]|\d+[.)]) |[*_`]+",
 LIST_MARKS = re.compile(r"(?:(?<=\s)|^)(?:[-*]|\d+[.)])(?=\s)")
 
 
+Cell = tuple[str, ...]  # the ways in which a cell's value may be written
+
+
 @dataclass(slots=True)
 class Read:
     """What became of a file: its pages, or the code by which it was refused."""
@@ -94,20 +97,19 @@ def _score(row: Row, read: Read) -> None:
         row.lost += [f"{read.path.name}: {read.code or cell!r}" for cell in missing[:3]]
 
 
-def _missing(wanted: list[str], found: list[str]) -> list[str]:
+def _missing(wanted: list[Cell], found: list[str]) -> list[str]:
     """The wanted cells that are not found, each after the one before it."""
     missing, position = [], 0
-    for cell in filter(None, map(plain, wanted)):
-        place = next((index for index in range(position, len(found)) if _holds(found[index], cell)), None)
+    for cell in wanted:
+        ways = [way for way in map(plain, cell) if way]
+        if not ways:
+            continue
+        place = next((at for at in range(position, len(found)) if any(way in found[at] for way in ways)), None)
         if place is None:
-            missing.append(cell)
+            missing.append(ways[0])
         else:
             position = place
     return missing
-
-
-def _holds(found: str, wanted: str) -> bool:
-    return found == wanted or wanted in found
 
 
 def _cells(text: str, *, lines: bool) -> list[str]:
@@ -127,7 +129,7 @@ def plain(text: str) -> str:
     return "".join(re.sub(r"[,;☐☒☑]", " ", LIST_MARKS.sub(" ", text)).split()).casefold()
 
 
-Tables = Iterator[tuple[int | None, list[str]]]
+Tables = Iterator[tuple[int | None, list[Cell]]]  # of each the index of its page, where that is known
 
 
 def of_docx(path: Path) -> Tables:
@@ -142,7 +144,7 @@ def of_docx(path: Path) -> Tables:
         for row in table.rows:
             for cell in row.cells:
                 cells.setdefault(cell._tc, cell.text)
-        yield None, list(cells.values())
+        yield None, [(text,) for text in cells.values()]
 
 
 def of_xlsx(path: Path) -> Tables:
@@ -154,16 +156,17 @@ def of_xlsx(path: Path) -> Tables:
     )
     for page, (index, _) in enumerate(order):
         cells = [_written(value) for row in book.get_sheet_by_index(index).to_python() for value in row]
-        if any(cells):
+        if any(any(cell) for cell in cells):
             yield page, cells
 
 
-def _written(value: Any) -> str:
+def _written(value: Any) -> Cell:
+    """A number may be shown as a percentage, which calamine does not tell."""
     if isinstance(value, float):
-        return f"{value:.15g}"
+        return f"{value:.15g}", f"{value * 100:.15g}%"
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        return value.date().isoformat()
-    return str(value)
+        return (value.date().isoformat(),)
+    return (str(value),)
 
 
 def of_pptx(path: Path) -> Tables:
@@ -172,7 +175,7 @@ def of_pptx(path: Path) -> Tables:
     for page, slide in enumerate(pptx.Presentation(str(path)).slides):
         for shape in slide.shapes:
             if shape.has_table:
-                yield page, [cell.text for row in shape.table.rows for cell in row.cells if not cell.is_spanned]
+                yield page, [(cell.text,) for row in shape.table.rows for cell in row.cells if not cell.is_spanned]
 
 
 def of_html(path: Path) -> Tables:
@@ -185,7 +188,7 @@ def of_html(path: Path) -> Tables:
             for hidden in table.find_all(["script", "style", "caption"]):
                 hidden.decompose()
             cells = table.find_all(["td", "th"])
-            yield None, [cell.get_text(" ") for cell in cells if cell.find("table") is None]
+            yield None, [(cell.get_text(" "),) for cell in cells if cell.find("table") is None]
 
 
 TRUTH: dict[str, Callable[[Path], Tables]] = {"docx": of_docx, "xlsx": of_xlsx, "pptx": of_pptx, "html": of_html}
