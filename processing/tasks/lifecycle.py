@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from modelsregistry import secrets
 from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
@@ -45,7 +46,8 @@ _ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what a
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote."""
+    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; `document_password` opens
+    the document, and is kept encrypted until the task is completed."""
 
     owner_id: int
     api_key_id: int | None
@@ -55,6 +57,7 @@ class Submission:
     options: dict[str, Any]
     configuration_revision: int
     request_id: str
+    document_password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ def submit(submission: Submission) -> Task:
         prompt=submission.prompt,
         model=submission.model,
         options=submission.options,
+        document_secret=secrets.encrypt(submission.document_password),
         configuration_revision=submission.configuration_revision,
         filename=document.filename,
         file_size=document.size,
@@ -155,6 +159,7 @@ def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = Non
         progress=100.0,
         step="completed",
         past_attempts=attempts.ended("completed"),
+        document_secret="",
         result=outcome.result,
         model_used=outcome.model_used,
         pages=outcome.pages,
