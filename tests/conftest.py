@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -88,3 +89,14 @@ def nothing_known_from_another_test() -> Iterator[None]:
 def _forget() -> None:
     for known in (configuration, admission, line, pace, allowances, counting, leases, figures):
         known.forget()
+
+
+@pytest.fixture
+def as_often_as_one_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of something else than limits that ask more often than a caller may."""
+    limited = allowances._windows
+
+    def unlimited(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from (dataclasses.replace(window, quota=10**9) for window in limited(*args, **kwargs))
+
+    monkeypatch.setattr(allowances, "_windows", unlimited)
