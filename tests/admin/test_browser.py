@@ -40,7 +40,8 @@ HOSTILE = (
 
 
 @pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def browser(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Ends before the server does, whose threads would else hold their connections to the database."""
     # Playwright keeps a loop in this thread, in which Django would refuse to ask the database.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
