@@ -1,4 +1,4 @@
-"""The admin's pages with a million tasks, beside a thousand: the list's first page, pages far back, filters, searches."""
+"""The admin with a million tasks, beside a thousand: the list's first page, pages far back, filters, searches."""
 
 from __future__ import annotations
 
