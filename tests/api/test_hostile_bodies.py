@@ -197,7 +197,19 @@ def test_a_foreign_host(alice: Tenant, host: str, path: str) -> None:
     assert (response.status_code, response.json()["code"]) == (400, "unknown_host")
 
 
-BLOCKED = [".exe", ".SH", "Bat", " ps1 "]
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/api/v2/status/%00", "/admin/models/%00", "/admin/models/a%00b", "/%00", "/admin/auth/user/%00/change/"),
+        *("/api/v2/tasks?cursor=%00", "/api/v2/upload?page_size=%00", "/admin/processing/task/?q=%00"),
+        *("/admin/processing/task/?model=a%00", "/admin/processing/auditentry/?who=%00", "/admin/login/?next=%00"),
+    ],
+)
+def test_a_null_character_in_an_address(admin: Tenant, path: str) -> None:
+    admin.client.force_login(admin.user)
+    response = admin.client.get(path)
+    assert (response.status_code, response.json()["code"]) == (400, "malformed_address")
+    assert response["X-Request-ID"] == response.json()["request_id"]
 
 
 @pytest.mark.parametrize(
