@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from rest_framework.test import APIClient
 
+from processing import migrations
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.queue import admission, line, pace
@@ -20,7 +22,10 @@ from processing.runtime import configuration
 pytest_plugins = ["tests.stack.service"]
 
 
-append_only = import_module("processing.migrations.0006_audit_is_append_only")
+(_name,) = [
+    each.name for each in pkgutil.iter_modules(migrations.__path__) if each.name.endswith("audit_is_append_only")
+]
+append_only = import_module(f"{migrations.__name__}.{_name}")
 
 
 @pytest.fixture(scope="session", autouse=True)
