@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from rest_framework.test import APIClient
 
+from processing import migrations
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
@@ -24,7 +26,10 @@ from processing.runtime import configuration
 pytest_plugins = ["tests.stack.service"]
 
 
-append_only = import_module("processing.migrations.0007_audit_is_append_only")
+(_name,) = [
+    each.name for each in pkgutil.iter_modules(migrations.__path__) if each.name.endswith("audit_is_append_only")
+]
+append_only = import_module(f"{migrations.__name__}.{_name}")
 
 
 @pytest.fixture(scope="session", autouse=True)
