@@ -12,7 +12,7 @@ from typing import BinaryIO, ClassVar, Protocol
 
 from processing.documents.limits import Limits
 
-METHODS = frozenset({"text", "ocr", "none"})
+METHODS = frozenset({"text", "layout", "ocr", "none"})
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png"})
 
 
@@ -41,8 +41,8 @@ class Inspection:
 class Page:
     """One page as a person counts it (1 …).
 
-    `text` is Markdown in reading order; `method` tells where it came from: `text` (the file's own text), `ocr`, or
-    `none` (nothing was found). `image` is a JPEG or PNG, as `image_type` says.
+    `text` is Markdown in reading order; `method` tells where it came from: `text` (the file's own text), `layout` (the
+    same, put in order by where it stands on the page), `ocr`, or `none` (nothing was found). `image` is a JPEG or PNG, as `image_type` says.
     """
 
     number: int

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from processing.documents import ocr, pictures
 from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents.layout import page as layout
 from processing.documents.limits import Limits
+from processing.documents.pdf_text import PageText
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,15 +23,10 @@ NOT_A_PDF = (b"MZ", b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GI
 FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY = 4, 5
 FPDF_PAGEOBJ_IMAGE = 3
 
-# PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
-# Two patterns, of which each begins with what can be searched for quickly.
-MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad](?:\r?\n)?")
-HYPHEN = re.compile(r"-(?<=[^\W\d_]-)\r?\n(?=[a-zß-ÿ])")
-WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
 GARBAGE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
 GARBAGE_SHARE = 0.15
-FEW_CHARACTERS = 30
-SCANNED_SHARE = 0.25
+FEW_CHARACTERS, PICTURED_SHARE = 30, 0.25
+SOME_CHARACTERS, COVERED_SHARE = 300, 0.7
 INK_CONTRAST = 40
 GLANCE_SIDE = 200
 
@@ -96,11 +93,10 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
     except pypdfium2.PdfiumError:
         return Page(number, "", "none")  # One page that is damaged does not spoil the others.
     try:
-        text = _text(page)
-        method = "text" if text else "none"
+        text, method = _text(page)
         if options.ocr and _unusable(page, text):
             seen = ocr.recognise(_rendered(page, ocr.MAX_PIXELS**0.5))
-            text, method = (seen, "ocr") if seen else (text, method)
+            text, method = (seen, "ocr") if len(seen) > len(text) else (text, method)
         image = (
             pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
         )
@@ -119,22 +115,27 @@ def _loaded(pdf: Any, index: int) -> Any:
     return pdf[index]
 
 
-def _text(page: Any) -> str:
-    textpage = page.get_textpage()
+def _text(page: Any) -> tuple[str, str]:
+    """The page's own text as Markdown, and the way it was read: line by line where that does."""
+    source = PageText(page)
     try:
-        text: str = textpage.get_text_range()
+        if not source.text.strip():
+            return "", "none"
+        text = layout.plain(source.lines(), source.width, source.height)
+        if text is not None:
+            return text, "text" if text else "none"
+        text = layout.markdown_of(source.words(), source.width, source.height, in_order=True)
+        return text, "layout" if text else "none"
     finally:
-        textpage.close()
-    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
-    return WITHOUT_MEANING.sub("", text).strip()
+        source.close()
 
 
 def _unusable(page: Any, text: str) -> bool:
     """Whether the page shows more than its text layer tells."""
     if not text:
         return _has_ink(page)
-    if len(text) < FEW_CHARACTERS:
-        return _pictured_share(page) >= SCANNED_SHARE
+    if len(text) < SOME_CHARACTERS:
+        return _pictured_share(page) >= (PICTURED_SHARE if len(text) < FEW_CHARACTERS else COVERED_SHARE)
     return len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text)
 
 

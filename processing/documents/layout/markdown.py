@@ -1,0 +1,87 @@
+"""Lines of text made into Markdown: headings by their size, lists, paragraphs, words made whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from processing.documents.layout.pieces import Piece
+
+# PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
+# Two patterns, of which each begins with what can be searched for quickly.
+MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad](?:\r?\n){0,2}")
+HYPHEN = re.compile(r"-(?<=[^\W\d_]-)(?:\r?\n){1,2}(?=[a-zß-ÿ])")
+WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
+TWO_MARKS = re.compile("‘‘|’’")
+BULLET = re.compile(r"[•●○▪■□◦‣⁃∙➢✓]\s*(?=\S)")
+ENUMERATED = re.compile(r"(?:\(?\d{1,3}[.)]|\(?[a-z][.)])\s")
+HEADING_SIZES = ((1.7, "# "), (1.35, "## "), (1.15, "### "))
+LONGEST_HEADING = 120
+PARAGRAPH = 0.45  # Heights of a line between two paragraphs.
+
+
+def paragraphs(rows: Iterable[Sequence[Piece]], size: float) -> str:
+    """Rows of one column as text, a line each; a wide gap in a row becomes two blanks. `size` is the text's height."""
+    lines: list[str] = []
+    for group in _groups(rows, size):
+        texts = [joined(row) for row in group]
+        mark = _heading(texts, group, size)
+        if lines:
+            lines.append("")
+        if mark:
+            lines.append(mark + " ".join(texts))
+        else:
+            lines += [BULLET.sub("- ", text, count=1) if BULLET.match(text) else text for text in texts]
+    return "\n".join(lines)
+
+
+def _groups(rows: Iterable[Sequence[Piece]], size: float) -> Iterator[list[Sequence[Piece]]]:
+    """The rows by paragraph: a gap wider than that between lines, or text of another size, begins a new one."""
+    group: list[Sequence[Piece]] = []
+    bottom = height = gap = 0.0
+    for row in rows:
+        top = min(each.y0 for each in row)
+        tall = _height(row)
+        if group:
+            apart = top - bottom > max(PARAGRAPH * size, gap + 0.3 * size)
+            if apart or _mark(tall, size) != _mark(height, size):
+                yield group
+                group, gap = [], 0.0
+            else:
+                gap = max(min(top - bottom, gap) if len(group) > 1 else top - bottom, 0.0)
+        group.append(row)
+        bottom, height = max(each.y1 for each in row), tall
+    if group:
+        yield group
+
+
+def _height(row: Sequence[Piece]) -> float:
+    """The height of most of a row's text."""
+    return max(row, key=lambda each: len(each.text)).height
+
+
+def joined(row: Sequence[Piece]) -> str:
+    text = row[0].text
+    for left, right in zip(row, row[1:], strict=False):
+        gap = right.x0 - left.x1
+        low = min(left.height, right.height)
+        text += ("  " if gap > low else " " if gap > 0.1 * low else "") + right.text
+    return text
+
+
+def _mark(height: float, size: float) -> str:
+    return next((mark for share, mark in HEADING_SIZES if height >= share * size), "")
+
+
+def _heading(texts: Sequence[str], group: Sequence[Sequence[Piece]], size: float) -> str:
+    """The mark of a heading, for a few words in large letters."""
+    if sum(map(len, texts)) > LONGEST_HEADING or not any(letter.isalpha() for text in texts for letter in text):
+        return ""
+    return _mark(_height(group[0]), size)
+
+
+def tidy(text: str) -> str:
+    """Text with hyphenated words made whole, and without characters that mean nothing."""
+    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
+    text = TWO_MARKS.sub(lambda found: "“" if found[0] == "‘‘" else "”", text)
+    return WITHOUT_MEANING.sub("", text).strip()

@@ -1,0 +1,162 @@
+"""A page's words, made into Markdown in reading order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from processing.documents.layout import columns, margins, markdown, tables
+from processing.documents.layout.pieces import VERTICAL, Piece, Word, piece, pieces, rows, upright
+
+NUMBERED = re.compile(r"(\d{1,3})[.)]\s")
+LEAST_NUMBERS = 3
+FLOWING = 5  # words in a piece of a sentence
+WIDE, WIDER = 0.62, 1.35  # A letter's width in heights of its line, in usual ones, from which a line has gaps.
+TALL = 1.7  # Heights of a line from which a line is two of them.
+SHORT = 40
+MOST_ODD, MOST_JUMPS = 1, 3
+BLOCK_GAP = 0.8  # Heights of a line.
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Text that stays together: some rows of a column, or a table. `column` counts the columns."""
+
+    text: str
+    column: int
+    orders: list[int]
+    numbers: list[int]
+
+    @property
+    def order(self) -> float:
+        return median(self.orders)
+
+
+def plain(lines: Sequence[Word], width: float, height: float) -> str | None:
+    """The page as Markdown from its lines alone, each given as one word in the file's order; None where that does not
+    do, because lines hold cells, or do not follow one another down the page."""
+    if any(abs(line.rise) > VERTICAL * abs(line.run) for line in lines if len(line.text) > 2):
+        return None
+    made = [piece([line]) for line in lines]
+    kept = [each for row in margins.body(rows(made), width, height) for each in row]
+    kept.sort(key=lambda each: each.order)
+    if not kept:
+        return ""
+    size = _size(kept)
+    if not _is_simple(kept, size):
+        return None
+    return markdown.tidy(markdown.paragraphs([[each] for each in kept], size))
+
+
+def _is_simple(lines: Sequence[Piece], size: float) -> bool:
+    """Whether lines hold no cells and each stands below the one before it, or at the top of the next column."""
+    widths = sorted((each.x1 - each.x0) / (len(each.text) * each.height) for each in lines if each.height > 0)
+    usual = widths[len(widths) // 2] if widths else 0.0
+    most = min(WIDE, WIDER * usual)
+    odd = jumps = 0
+    last: Piece | None = None
+    right = 0.0
+    for each in lines:
+        long = len(each.text) > SHORT
+        if each.height <= 0 or (long and each.height > TALL * size and each.x1 - each.x0 < 0.5 * len(each.text) * size):
+            return False
+        odd += len(each.text) > 3 and each.x1 - each.x0 > most * len(each.text) * each.height
+        if last is not None and each.middle < last.middle + 0.3 * min(size, each.height):
+            jumps += 1
+            odd += each.middle > last.middle - size
+            if each.middle < last.middle - size and each.x0 < right:
+                return False
+            right = 0.0
+        right = max(right, each.x1)
+        last = each
+        if odd > MOST_ODD or jumps > MOST_JUMPS:
+            return False
+    return True
+
+
+def markdown_of(words: Sequence[Word], width: float, height: float, *, in_order: bool) -> str:
+    """The page as Markdown. `in_order` says that the order of the words in the file means something."""
+    sheet = upright(list(words), width, height)
+    along = pieces(sheet.words)
+    kept = [each for row in margins.body(rows(along), sheet.width, sheet.height) for each in row]
+    kept.sort(key=lambda each: each.order)
+    aside = [each.text for each in sheet.aside if not margins.is_stamp(each, kept, sheet.width)]
+    if not kept:
+        return markdown.tidy("\n".join(aside))
+    size = _size(kept)
+    blocks = _arranged(kept, size, in_order=in_order)
+    return markdown.tidy("\n\n".join([*(block.text for block in blocks), *aside]))
+
+
+def _size(items: Sequence[Piece]) -> float:
+    """The height of the line in which most of the text is written, tables apart if there is other text."""
+    heights: dict[float, int] = {}
+    for each in [each for each in items if len(each.words) >= FLOWING] or items:
+        rounded = round(each.height * 2) / 2
+        heights[rounded] = heights.get(rounded, 0) + len(each.text)
+    return max(heights, key=heights.__getitem__) or 1.0
+
+
+def _arranged(items: list[Piece], size: float, *, in_order: bool) -> list[Block]:
+    """The blocks in reading order: the file's where it reads down each column, else the columns'. Where headings or
+    exercises are numbered, the order is the one that counts upwards."""
+    by_columns = _blocks(columns.parts(items, size, in_order=in_order), size)
+    choices = [by_columns]
+    if in_order and _reads_down(by_columns):
+        choices.insert(0, sorted(by_columns, key=lambda block: block.order))
+    if len([number for block in by_columns for number in block.numbers]) < LEAST_NUMBERS or _falls(choices[0]) == 0:
+        return choices[0]
+    across = [part for band in columns.bands(items, size) for part in columns.parts(band, size, in_order=in_order)]
+    choices.append(_blocks(across, size))
+    return min(choices, key=_falls)
+
+
+def _blocks(parts: list[list[Piece]], size: float) -> list[Block]:
+    found: list[Block] = []
+    for column, part in enumerate(parts):
+        lines = rows(part)
+        start = 0
+        for table in tables.find(lines, size):
+            found += _texts(lines[start : table.start], column, size)
+            within = lines[table.start : table.end]
+            found.append(Block(table.markdown(), column, [each.order for row in within for each in row], []))
+            start = table.end
+        found += _texts(lines[start:], column, size)
+    return found
+
+
+def _texts(lines: list[list[Piece]], column: int, size: float) -> list[Block]:
+    groups: list[list[list[Piece]]] = []
+    bottom = 0.0
+    for row in lines:
+        if not groups or min(each.y0 for each in row) - bottom > BLOCK_GAP * size:
+            groups.append([])
+        groups[-1].append(row)
+        bottom = max(each.y1 for each in row)
+    return [_text(group, column, size) for group in groups]
+
+
+def _text(lines: list[list[Piece]], column: int, size: float) -> Block:
+    text = markdown.paragraphs(lines, size)
+    numbers = [int(found[1]) for line in text.splitlines() if (found := NUMBERED.match(line.lstrip("# ")))]
+    return Block(text, column, [each.order for row in lines for each in row], numbers)
+
+
+def _reads_down(blocks: list[Block]) -> bool:
+    """Whether the file's order goes down each column, and finishes a block before it begins another."""
+    for before, after in zip(blocks, blocks[1:], strict=False):
+        if before.column == after.column and after.order < before.order:
+            return False
+    ordered = sorted(blocks, key=lambda block: block.order)
+    return all(
+        sum(order > after.order for order in before.orders) * 5 <= len(before.orders)
+        for before, after in zip(ordered, ordered[1:], strict=False)
+    )
+
+
+def _falls(blocks: list[Block]) -> int:
+    """How often numbers at the beginning of lines go down."""
+    numbers = [number for block in blocks for number in block.numbers]
+    return sum(b < a for a, b in zip(numbers, numbers[1:], strict=False))

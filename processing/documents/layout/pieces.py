@@ -1,0 +1,186 @@
+"""Words and the pieces they make: what is written on one line without a wide gap. The origin is the page's top left."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+GAP = 1.0  # Heights of a line that two words stand apart when they are no longer one piece.
+SAME_LINE = 0.5  # The share of the lower one's height by which two words of one line overlap.
+VERTICAL, SLANTED = 2.0, 0.35  # rise by run
+RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+
+
+@dataclass(slots=True)
+class Word:
+    """A text and its box. `order` is its place in the file, `line` the line it has there; `rise` and `run` lead from
+    the middle of its first character to the middle of its last."""
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    order: int = 0
+    line: int = 0
+    run: float = 0.0
+    rise: float = 0.0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+
+@dataclass(slots=True)
+class Piece:
+    """Words that stand side by side, and the box around them."""
+
+    words: list[Word]
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    height: float
+    order: int
+    text: str = field(default="")
+
+    @property
+    def middle(self) -> float:
+        return (self.y0 + self.y1) / 2
+
+    @property
+    def centre(self) -> float:
+        return (self.x0 + self.x1) / 2
+
+
+def piece(words: Sequence[Word]) -> Piece:
+    """The words as one piece, in the order given."""
+    heights = sorted(word.y1 - word.y0 for word in words)
+    return Piece(
+        words=list(words),
+        x0=min(word.x0 for word in words),
+        y0=min(word.y0 for word in words),
+        x1=max(word.x1 for word in words),
+        y1=max(word.y1 for word in words),
+        height=heights[len(heights) // 2],
+        order=words[0].order,
+        text=" ".join(word.text for word in words),
+    )
+
+
+def pieces(words: Iterable[Word]) -> list[Piece]:
+    """Words in the file's order, as pieces in the same order."""
+    made: list[list[Word]] = []
+    last: Word | None = None
+    for word in words:
+        if last is not None and _continues(last, word):
+            made[-1].append(word)
+        else:
+            made.append([word])
+        last = word
+    return [piece(each) for each in made]
+
+
+def _continues(last: Word, word: Word) -> bool:
+    """Whether `word` follows on the same line, in either direction of writing. Text of another line of the file only
+    follows where it touches: a raised number, a letter in another font."""
+    one, other = last.y1 - last.y0, word.y1 - word.y0
+    low, high = (one, other) if one < other else (other, one)
+    if (last.y1 if last.y1 < word.y1 else word.y1) - (last.y0 if last.y0 > word.y0 else word.y0) < SAME_LINE * low:
+        return False
+    gap = word.x0 - last.x1
+    if gap < -low and RIGHT_TO_LEFT.search(word.text):
+        gap = last.x0 - word.x1
+    most = GAP * high if word.line == last.line else 0.3 * low
+    return -0.6 * low <= gap <= most
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page's width and height, and its words: those that run along it, and pieces of text in other directions."""
+
+    width: float
+    height: float
+    words: list[Word]
+    aside: list[Piece]
+
+
+def upright(words: list[Word], width: float, height: float) -> Sheet:
+    """The page turned so that most of its text runs from left to right; what runs otherwise is put aside.
+
+    Slanted words, as stand over the columns of narrow tables, are taken to stand where they begin.
+    """
+    up = sum(len(word.text) for word in words if -word.rise > VERTICAL * abs(word.run))
+    down = sum(len(word.text) for word in words if word.rise > VERTICAL * abs(word.run))
+    back = sum(len(word.text) for word in words if _runs_back(word))
+    half = sum(len(word.text) for word in words) / 2
+    if up > half:
+        words = [_turned(word, height - word.y1, word.x0, height - word.y0, word.x1) for word in words]
+        width, height = height, width
+    elif down > half:
+        words = [_turned(word, word.y0, width - word.x1, word.y1, width - word.x0, by=-1) for word in words]
+        width, height = height, width
+    elif back > half:
+        words = [
+            Word(w.text, width - w.x1, height - w.y1, width - w.x0, height - w.y0, w.order, w.line, -w.run, -w.rise)
+            for w in words
+        ]
+    along: list[Word] = []
+    across: list[Word] = []
+    for word in words:
+        if abs(word.rise) <= SLANTED * abs(word.run) or word.rise == 0.0:
+            along.append(word)
+        elif abs(word.rise) > VERTICAL * abs(word.run):
+            across.append(word)
+        else:
+            along.append(_where_it_begins(word))
+    return Sheet(width, height, along, _aside(across))
+
+
+def _runs_back(word: Word) -> bool:
+    return word.run < 0 and abs(word.rise) < -SLANTED * word.run and not RIGHT_TO_LEFT.search(word.text)
+
+
+def _turned(word: Word, x0: float, y0: float, x1: float, y1: float, by: int = 1) -> Word:
+    return Word(word.text, x0, y0, x1, y1, word.order, word.line, -by * word.rise, by * word.run)
+
+
+def _where_it_begins(word: Word) -> Word:
+    size = word.height / (1 + abs(math.hypot(word.rise, word.run)) / max(word.height, 1.0))
+    x0 = word.x0 if word.run > 0 else word.x1 - size
+    y0 = word.y1 - size if word.rise < 0 else word.y0
+    return Word(word.text, x0, y0, x0 + size, y0 + size, word.order, word.line)
+
+
+def _aside(words: list[Word]) -> list[Piece]:
+    """Text across the page: one piece for each of its lines in the file."""
+    lines: dict[int, list[Word]] = {}
+    for word in words:
+        lines.setdefault(word.line, []).append(word)
+    return [piece(line) for line in lines.values()]
+
+
+def rows(items: Iterable[Piece]) -> list[list[Piece]]:
+    """Pieces as they stand side by side: rows from top to bottom, each from left to right."""
+    found: list[list[Piece]] = []
+    for each in sorted(items, key=lambda item: item.middle):
+        row = next((row for row in reversed(found[-3:]) if _beside(row, each)), None)
+        if row is None:
+            found.append([each])
+        else:
+            row.append(each)
+    for row in found:
+        row.sort(key=lambda item: item.x0)
+    found.sort(key=lambda row: sum(item.middle for item in row) / len(row))
+    return found
+
+
+def _beside(row: list[Piece], each: Piece) -> bool:
+    nearest = min(row, key=lambda item: max(item.x0 - each.x1, each.x0 - item.x1))
+    low = min(nearest.y1 - nearest.y0, each.y1 - each.y0)
+    overlap = min(nearest.y1, each.y1) - max(nearest.y0, each.y0)
+    if overlap <= SAME_LINE * low:
+        return False
+    return all(min(item.x1, each.x1) - max(item.x0, each.x0) <= 0.3 * low for item in row)
