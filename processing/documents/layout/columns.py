@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from processing.documents.layout.pieces import RIGHT_TO_LEFT, Piece
+from processing.documents.layout.pieces import RIGHT_TO_LEFT, Piece, rows
 
 LEAST_ROWS = 3
 GUTTER = 0.5  # Heights of a line.
+SHORT = 15  # letters of a cell
 DEEPEST = 12
 MOST_CANDIDATES = 40
 
@@ -65,7 +66,7 @@ def _cut(items: list[Piece], size: float, *, in_order: bool) -> _Cut | None:
         for cut in _cuts_at(x, falling, size):
             if (best is None or cut.height > best.height) and _are_columns(cut, size, in_order=in_order):
                 best = cut
-    return best
+    return None if best is None else _with_the_others(best, falling)
 
 
 def _candidates(items: list[Piece], size: float) -> list[float]:
@@ -87,8 +88,7 @@ def _cuts_at(x: float, falling: list[Piece], size: float) -> list[_Cut]:
     found: list[_Cut] = []
     left: list[Piece] = []
     right: list[Piece] = []
-    start = 0
-    for place, each in enumerate([*falling, None]):
+    for each in [*falling, None]:
         if each is not None and each.x1 <= x - GUTTER * size:
             left.append(each)
         elif each is not None and each.x0 >= x - 0.1 * size:
@@ -96,23 +96,32 @@ def _cuts_at(x: float, falling: list[Piece], size: float) -> list[_Cut]:
         else:
             if len(left) >= LEAST_ROWS and len(right) >= LEAST_ROWS:
                 height = min(_bottom(left), _bottom(right)) - max(left[0].y0, right[0].y0)
-                found.append(_Cut(falling[:start], left, right, falling[place:], height))
-            left, right, start = [], [], place + 1
-            # What crosses belongs to what comes after it.
-            start = place
-            if each is not None:
-                left, right = [], []
-                start = place + 1
-    return [_with_crossing(cut, falling) for cut in found]
+                found.append(_Cut([], left, right, [], height))
+            left, right = [], []
+    return found
 
 
-def _with_crossing(cut: _Cut, falling: list[Piece]) -> _Cut:
-    inside = {id(each) for each in cut.left} | {id(each) for each in cut.right}
-    top = min(cut.left[0].y0, cut.right[0].y0)
+def _with_the_others(cut: _Cut, falling: list[Piece]) -> _Cut:
+    """The cut with what lies above and below it; rows of cells at its ends are no part of the columns."""
+    lines = rows([*cut.left, *cut.right])
+    while len(lines) > 2 * LEAST_ROWS and _is_cells(lines[-1]):
+        lines.pop()
+    while len(lines) > 2 * LEAST_ROWS and _is_cells(lines[0]):
+        lines.pop(0)
+    inside = {id(each) for row in lines for each in row}
+    top = min(each.y0 for each in lines[0])
     outside = [each for each in falling if id(each) not in inside]
-    above = [each for each in outside if each.y0 <= top]
-    below = [each for each in outside if each.y0 > top]
-    return _Cut(above, cut.left, cut.right, below, cut.height)
+    return _Cut(
+        [each for each in outside if each.y0 <= top],
+        [each for each in cut.left if id(each) in inside],
+        [each for each in cut.right if id(each) in inside],
+        [each for each in outside if each.y0 > top],
+        cut.height,
+    )
+
+
+def _is_cells(row: Sequence[Piece]) -> bool:
+    return len(row) > 2 and sum(len(each.text) for each in row) < SHORT * len(row)
 
 
 def _bottom(items: Sequence[Piece]) -> float:

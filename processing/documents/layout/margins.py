@@ -70,14 +70,27 @@ def _cluster(rows: Sequence[Row], size: float, height: float, *, from_top: bool)
         if count == 1 and gap >= SMALL_APART * size and _is_small(rows[0], size, height, from_top=from_top):
             return 1
         if gap >= APART * size:
-            return count if all(_is_marginal(row, size, height, from_top=from_top) for row in rows[:count]) else 0
+            edge = _edge(rows[:count], height, from_top=from_top)
+            return count if all(_is_marginal(row, size, edge) for row in rows[:count]) else 0
     return 0
 
 
-def _is_marginal(row: Row, size: float, height: float, *, from_top: bool) -> bool:
+def _edge(rows: Sequence[Row], height: float, *, from_top: bool) -> tuple[float, float]:
+    """Between which heights rows are marginal; those with a page number of their own may reach further inwards."""
+    numbered = len(rows) > 1 and any(_is_number(row) for row in rows)
+    if from_top:
+        return 0.0, (EDGE if numbered else TOP) * height
+    return (1 - EDGE if numbered else BOTTOM) * height, float("inf")
+
+
+def _is_number(row: Row) -> bool:
+    return len(row) < 3 and all(PAGE_NUMBER.fullmatch(each.text) for each in row)
+
+
+def _is_marginal(row: Row, size: float, edge: tuple[float, float]) -> bool:
     if sum(len(each.text) for each in row) > LONGEST or max(each.height for each in row) > LARGER * size:
         return False
-    return max(each.y1 for each in row) < TOP * height if from_top else min(each.y0 for each in row) > BOTTOM * height
+    return min(each.y0 for each in row) > edge[0] and max(each.y1 for each in row) < edge[1]
 
 
 def _is_small(row: Row, size: float, height: float, *, from_top: bool) -> bool:
@@ -92,7 +105,7 @@ def _is_numbered(row: Row, neighbour: Row, size: float, height: float, *, from_t
         return False
     at_edge = row[0].y1 < EDGE * height if from_top else row[-1].y0 > (1 - EDGE) * height
     apart = _gap(row, neighbour, from_top=from_top) >= APART * size
-    if all(PAGE_NUMBER.fullmatch(each.text) for each in row) and len(row) < 3:
+    if _is_number(row):
         return at_edge or (apart and not from_top and len(row) == 1)
     if not at_edge or len(row) < 2 or _is_tabular(neighbour):
         return False

@@ -10,11 +10,13 @@ from statistics import median
 from processing.documents.layout.pieces import Piece, Word, piece
 
 LIST_MARK = re.compile(r"[•●○▪■□◦‣⁃·*–-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]")
-FIGURE = re.compile(r"[(\[+−–-]?[$€£¥]?\s?\d[\d.,:%/'’]*\s?[)\]%€$£KMBTkmbt]{0,2}|[-–—]")
+FIGURE = re.compile(r"[(\[+−–-]?[$€£¥]?\s?\d[\d.,:%/'’]*\s?[)\]%€$£KMBTkmbt]{0,2}|[-–—%]")
 CURRENCY = re.compile(r"[$€£¥]|[A-Z]{3}")
-FAR = 2.6  # Heights of a line between two rows of one table.
-CROSSED = 0.3  # The share of the rows in which a cell may be wider than its column.
+FAR = 1.5  # Heights of a line between two rows of one table.
+CROSSED = 0.34  # The share of the rows in which a cell may be wider than its column.
+CLASHES = 0.2  # The share of the rows that may have two cells in one column.
 BLANK = 0.4  # Heights of a line between two columns.
+SPLIT = 0.55  # Heights of a line between two words that are two cells.
 LONGEST_CELL = 45  # letters, on average
 MOST_SINGLE = 2
 MOST_HEADS = 3
@@ -64,7 +66,7 @@ def _split(row: Row, size: float) -> Row:
     for each in found:
         if joined and CURRENCY.fullmatch(joined[-1].text) and FIGURE.fullmatch(each.text):
             joined[-1] = piece([*joined[-1].words, *each.words])
-        elif joined and each.text in (")", "%", ")%") and each.x0 - joined[-1].x1 < size:
+        elif joined and each.text in (")", "%", ")%", "€") and each.x0 - joined[-1].x1 < size:
             joined[-1] = piece([*joined[-1].words, *each.words])
         else:
             joined.append(each)
@@ -105,15 +107,30 @@ def _table(rows: Sequence[Row], start: int, end: int, size: float) -> Table | No
     """The longest table that begins in the row at `start`."""
     while end - start >= 2:
         columns = _columns(rows[start:end], size)
-        if len(columns) >= 2:
-            start = _with_heads(rows, start, columns, size)
-            cells = _cells(rows[start:end], columns, size)
+        if len(columns) >= 2 and _agree(rows[start:end], columns):
+            first = _with_heads(rows, start, columns, size)
+            cells = _cells(rows[first:end], columns, size)
             if _is_sound(cells):
-                return Table(start, end, cells)
-        end -= max(1, (end - start) // 4)
-        while end > start and len(rows[end - 1]) < 2:
-            end -= 1
+                return Table(first, end, cells)
+        end = _shorter(rows, start, end, size)
     return None
+
+
+def _agree(rows: Sequence[Row], columns: Sequence[tuple[float, float]]) -> bool:
+    """Whether hardly a row has two cells in one of the columns, as happens where two tables follow one another."""
+    clashes = sum(len({_spanned(each, columns)[0] for each in row}) < len(row) for row in rows)
+    return clashes <= CLASHES * sum(len(row) > 1 for row in rows)
+
+
+def _shorter(rows: Sequence[Row], start: int, end: int, size: float) -> int:
+    """An earlier end: before the widest gap if one stands out, else a quarter earlier."""
+    gaps = [(_top(rows[place]) - _bottom(rows[place - 1]), place) for place in range(start + 1, end)]
+    widest, place = max(gaps)
+    if widest <= median(gap for gap, _ in gaps) + 0.4 * size:
+        place = end - max(1, (end - start) // 4)
+    while place > start and len(rows[place - 1]) < 2:
+        place -= 1
+    return place
 
 
 def _columns(rows: Sequence[Row], size: float) -> list[tuple[float, float]]:
@@ -240,7 +257,7 @@ def _laid(
     else:
         bounds = sorted((words[0].x0, words[-1].x1) for words in shares.values())
         if len(shares) == last - first + 1 and all(
-            b[0] - a[1] >= 0.3 * size for a, b in zip(bounds, bounds[1:], strict=False)
+            b[0] - a[1] >= SPLIT * size for a, b in zip(bounds, bounds[1:], strict=False)
         ):
             yield from ((column, " ".join(word.text for word in words)) for column, words in shares.items())
             return
@@ -269,7 +286,7 @@ def _is_sound(cells: list[list[str]]) -> bool:
     """Whether the cells look like a table's, and not like a list, columns of prose, or labels with their values."""
     width, height = len(cells[0]), len(cells)
     filled = [cell for row in cells for cell in row if cell]
-    if height < (3 if width == 2 else 2) or len(filled) < 0.4 * width * height:
+    if height < (3 if width == 2 else 2) or len(filled) < (0.4 if height > 2 else 0.7) * width * height:
         return False
     if sum(map(len, filled)) > LONGEST_CELL * len(filled):
         return False
