@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from processing.documents import pdf_accents
 from processing.documents.layout.pieces import Word
 
 # U+FFFE and STX stand for a hyphen where a word goes on in the next line, with no other sign of that line.
@@ -26,17 +26,26 @@ class PageText:
         self._handle = page.get_textpage()
         self.text: str = self._handle.get_text_range()
         self.width, self.height = page.get_size()
+        self.text = pdf_accents.restored(self.text, lambda places: list(self._boxes(places)))
 
     def close(self) -> None:
         self._handle.close()
 
     def lines(self) -> list[Word]:
         """The lines as PDFium finds them, each as one word."""
-        return self._placed([match.span() for match in LINE.finditer(self.text)])
+        return self._placed(self._spans(LINE))
 
     def words(self) -> list[Word]:
         """The words, in the file's order."""
-        return self._placed([match.span() for match in WORD.finditer(self.text)])
+        return self._placed(self._spans(WORD))
+
+    def _spans(self, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
+        found = [match.span() for match in pattern.finditer(self.text)]
+        if pdf_accents.NOTHING not in self.text:
+            return found
+        stripped = [(start, end, self.text[start:end].strip(pdf_accents.NOTHING)) for start, end in found]
+        begins = [self.text.index(text, start, end) for start, end, text in stripped]
+        return [(begin, begin + len(text)) for begin, (_, _, text) in zip(begins, stripped, strict=True) if text]
 
     def _placed(self, spans: Sequence[tuple[int, int]]) -> list[Word]:
         boxes = self._boxes([place for start, end in spans for place in (start, end - 1)])
@@ -69,7 +78,7 @@ class PageText:
             )
         return found
 
-    def _boxes(self, places: list[int]) -> Iterator[tuple[float, float, float, float]]:
+    def _boxes(self, places: Sequence[int]) -> Iterator[tuple[float, float, float, float]]:
         """The loose boxes of characters, as they are needed: left, top, right, bottom."""
         import pypdfium2.raw as pdfium
 

@@ -35,7 +35,7 @@ def _page(file: BinaryIO, kind: str, options: ReadOptions, limits: Limits) -> It
         return
     side = max(ocr.MAX_SIDE if options.ocr else 0, options.image_max_side if options.images else 0, 1)
     picture = plain(_decoded(file, kind, limits, side))
-    text = ocr.recognise(picture) if options.ocr else ""
+    text = ocr.text(picture) if options.ocr else ""
     image = jpeg(picture, options.image_max_side) if options.images else None
     yield Page(1, text, "ocr" if text else "none", image, "image/jpeg" if image else None)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from processing.documents import ocr, pictures
 from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
 from processing.documents.layout import page as layout
+from processing.documents.layout.pieces import Piece, piece
 from processing.documents.limits import Limits
 from processing.documents.pdf_text import PageText
 
@@ -94,8 +95,8 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
         return Page(number, "", "none")  # One page that is damaged does not spoil the others.
     try:
         text, method = _text(page)
-        if options.ocr and _unusable(page, text):
-            seen = ocr.recognise(_rendered(page, ocr.MAX_PIXELS**0.5))
+        if options.ocr and (doubt := _doubt(page, text)):
+            seen = _recognised(page, trusted=doubt == "little")
             text, method = (seen, "ocr") if len(seen) > len(text) else (text, method)
         image = (
             pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
@@ -124,19 +125,33 @@ def _text(page: Any) -> tuple[str, str]:
         text = layout.plain(source.lines(), source.width, source.height)
         if text is not None:
             return text, "text" if text else "none"
-        text = layout.markdown_of(source.words(), source.width, source.height, in_order=True)
+        text = layout.markdown_of(source.words(), source.width, source.height)
         return text, "layout" if text else "none"
     finally:
         source.close()
 
 
-def _unusable(page: Any, text: str) -> bool:
-    """Whether the page shows more than its text layer tells."""
+def _doubt(page: Any, text: str) -> str:
+    """Why the page may show more than its text layer tells: `nothing`, `little` or `garbage` is there; else empty."""
     if not text:
-        return _has_ink(page)
+        return "nothing" if _has_ink(page) else ""
     if len(text) < SOME_CHARACTERS:
-        return _pictured_share(page) >= (PICTURED_SHARE if len(text) < FEW_CHARACTERS else COVERED_SHARE)
-    return len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text)
+        share = PICTURED_SHARE if len(text) < FEW_CHARACTERS else COVERED_SHARE
+        return "little" if _pictured_share(page) >= share else ""
+    return "garbage" if len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text) else ""
+
+
+def _recognised(page: Any, *, trusted: bool) -> str:
+    """The page's text by recognition, beside what its text layer holds if that is to be trusted."""
+    side = ocr.MAX_PIXELS**0.5
+    scale = max(*page.get_size(), 1.0) / side
+    seen = ocr.pieces(ocr.recognise(_rendered(page, side)), scale)
+    written: list[Piece] = []
+    if trusted:
+        source = PageText(page)
+        written = [piece([line]) for line in source.lines()]
+        source.close()
+    return layout.recognised([*written, *(each for each in seen if not each.is_over(written))], page.get_height())
 
 
 def _has_ink(page: Any) -> bool:

@@ -28,7 +28,7 @@ PAGE_NUMBER = re.compile(
 Row = Sequence[Piece]
 
 
-def body(rows: list[list[Piece]], width: float, height: float) -> list[list[Piece]]:
+def body(rows: list[list[Piece]], height: float) -> list[list[Piece]]:
     """The rows without heads and feet; all of them where nothing else would be left."""
     if len(rows) < 2:
         return rows

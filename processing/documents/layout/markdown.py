@@ -20,12 +20,12 @@ LONGEST_HEADING = 120
 PARAGRAPH = 0.45  # Heights of a line between two paragraphs.
 
 
-def paragraphs(rows: Iterable[Sequence[Piece]], size: float) -> str:
+def paragraphs(rows: Iterable[Sequence[Piece]], size: float, *, headings: bool = True) -> str:
     """Rows of one column as text, a line each; a wide gap in a row becomes two blanks. `size` is the text's height."""
     lines: list[str] = []
-    for group in _groups(rows, size):
+    for group in _groups(rows, size, headings=headings):
         texts = [joined(row) for row in group]
-        mark = _heading(texts, group, size)
+        mark = _heading(texts, group, size) if headings else ""
         if lines:
             lines.append("")
         if mark:
@@ -35,7 +35,7 @@ def paragraphs(rows: Iterable[Sequence[Piece]], size: float) -> str:
     return "\n".join(lines)
 
 
-def _groups(rows: Iterable[Sequence[Piece]], size: float) -> Iterator[list[Sequence[Piece]]]:
+def _groups(rows: Iterable[Sequence[Piece]], size: float, *, headings: bool) -> Iterator[list[Sequence[Piece]]]:
     """The rows by paragraph: a gap wider than that between lines, or text of another size, begins a new one."""
     group: list[Sequence[Piece]] = []
     bottom = height = gap = 0.0
@@ -44,7 +44,7 @@ def _groups(rows: Iterable[Sequence[Piece]], size: float) -> Iterator[list[Seque
         tall = _height(row)
         if group:
             apart = top - bottom > max(PARAGRAPH * size, gap + 0.3 * size)
-            if apart or _mark(tall, size) != _mark(height, size):
+            if apart or (headings and _mark(tall, size) != _mark(height, size)):
                 yield group
                 group, gap = [], 0.0
             else:
@@ -56,8 +56,16 @@ def _groups(rows: Iterable[Sequence[Piece]], size: float) -> Iterator[list[Seque
 
 
 def _height(row: Sequence[Piece]) -> float:
-    """The height of most of a row's text."""
-    return max(row, key=lambda each: len(each.text)).height
+    """The height that three quarters of a row's letters have: a formula's large signs do not make a heading."""
+    if len(row) == 1 and len(row[0].words) == 1:
+        return row[0].height
+    heights = sorted((word.y1 - word.y0, len(word.text)) for each in row for word in each.words)
+    left = sum(count for _, count in heights) / 4
+    for height, count in heights:
+        left -= count
+        if left <= 0:
+            return height
+    return heights[-1][0]
 
 
 def joined(row: Sequence[Piece]) -> str:

@@ -17,6 +17,8 @@ WIDE, WIDER = 0.62, 1.35  # A letter's width in heights of its line, in usual on
 TALL = 1.7  # Heights of a line from which a line is two of them.
 SHORT = 40
 MOST_ODD, MOST_JUMPS = 1, 3
+BODY = 0.2  # The share of letters from which a size is not one of headings.
+FULL_PAGE = 15  # rows
 BLOCK_GAP = 0.8  # Heights of a line.
 
 
@@ -40,7 +42,7 @@ def plain(lines: Sequence[Word], width: float, height: float) -> str | None:
     if any(abs(line.rise) > VERTICAL * abs(line.run) for line in lines if len(line.text) > 2):
         return None
     made = [piece([line]) for line in lines]
-    kept = [each for row in margins.body(rows(made), width, height) for each in row]
+    kept = [each for row in margins.body(rows(made), height) for each in row]
     kept.sort(key=lambda each: each.order)
     if not kept:
         return ""
@@ -76,58 +78,75 @@ def _is_simple(lines: Sequence[Piece], size: float) -> bool:
     return True
 
 
-def markdown_of(words: Sequence[Word], width: float, height: float, *, in_order: bool) -> str:
-    """The page as Markdown. `in_order` says that the order of the words in the file means something."""
+def markdown_of(words: Sequence[Word], width: float, height: float) -> str:
+    """The page as Markdown, from its words in the file's order."""
     sheet = upright(list(words), width, height)
     along = pieces(sheet.words)
-    kept = [each for row in margins.body(rows(along), sheet.width, sheet.height) for each in row]
+    kept = [each for row in margins.body(rows(along), sheet.height) for each in row]
     kept.sort(key=lambda each: each.order)
     aside = [each.text for each in sheet.aside if not margins.is_stamp(each, kept, sheet.width)]
     if not kept:
         return markdown.tidy("\n".join(aside))
     size = _size(kept)
-    blocks = _arranged(kept, size, in_order=in_order)
+    blocks = _arranged(kept, size, in_order=True)
     return markdown.tidy("\n\n".join([*(block.text for block in blocks), *aside]))
 
 
-def _size(items: Sequence[Piece]) -> float:
-    """The height of the line in which most of the text is written, tables apart if there is other text."""
-    heights: dict[float, int] = {}
-    for each in [each for each in items if len(each.words) >= FLOWING] or items:
-        rounded = round(each.height * 2) / 2
-        heights[rounded] = heights.get(rounded, 0) + len(each.text)
-    return max(heights, key=heights.__getitem__) or 1.0
+def recognised(items: Sequence[Piece], height: float | None = None) -> str:
+    """Pieces of recognised text, which come in no order, as Markdown. On a page of so many points in height that is
+    full of text, heads and feet are left out."""
+    lines = rows(items)
+    if height is not None and len(lines) >= FULL_PAGE:
+        lines = margins.body(lines, height)
+    kept = [each for row in lines for each in row]
+    if not kept:
+        return ""
+    blocks = _arranged(kept, _size(kept, share=0.5), in_order=False)
+    return markdown.tidy("\n\n".join(block.text for block in blocks))
+
+
+def _size(items: Sequence[Piece], share: float = BODY) -> float:
+    """The height of a line of the text: no more than this share of the letters is larger. Tables and labels do not
+    count if there is other text."""
+    flowing = [each for each in items if len(each.words) >= FLOWING or len(each.text) > SHORT] or items
+    heights = sorted((each.height, len(each.text)) for each in flowing)
+    left = (1 - share) * sum(count for _, count in heights)
+    for height, count in heights:
+        left -= count
+        if left <= 0:
+            return height or 1.0
+    return 1.0
 
 
 def _arranged(items: list[Piece], size: float, *, in_order: bool) -> list[Block]:
     """The blocks in reading order: the file's where it reads down each column, else the columns'. Where headings or
     exercises are numbered, the order is the one that counts upwards."""
-    by_columns = _blocks(columns.parts(items, size, in_order=in_order), size)
+    by_columns = _blocks(columns.parts(items, size, in_order=in_order), size, headings=in_order)
     choices = [by_columns]
     if in_order and _reads_down(by_columns):
         choices.insert(0, sorted(by_columns, key=lambda block: block.order))
     if len([number for block in by_columns for number in block.numbers]) < LEAST_NUMBERS or _falls(choices[0]) == 0:
         return choices[0]
     across = [part for band in columns.bands(items, size) for part in columns.parts(band, size, in_order=in_order)]
-    choices.append(_blocks(across, size))
+    choices.append(_blocks(across, size, headings=in_order))
     return min(choices, key=_falls)
 
 
-def _blocks(parts: list[list[Piece]], size: float) -> list[Block]:
+def _blocks(parts: list[list[Piece]], size: float, *, headings: bool) -> list[Block]:
     found: list[Block] = []
     for column, part in enumerate(parts):
         lines = rows(part)
         start = 0
         for table in tables.find(lines, size):
-            found += _texts(lines[start : table.start], column, size)
+            found += _texts(lines[start : table.start], column, size, headings=headings)
             within = lines[table.start : table.end]
             found.append(Block(table.markdown(), column, [each.order for row in within for each in row], []))
             start = table.end
-        found += _texts(lines[start:], column, size)
+        found += _texts(lines[start:], column, size, headings=headings)
     return found
 
 
-def _texts(lines: list[list[Piece]], column: int, size: float) -> list[Block]:
+def _texts(lines: list[list[Piece]], column: int, size: float, *, headings: bool) -> list[Block]:
     groups: list[list[list[Piece]]] = []
     bottom = 0.0
     for row in lines:
@@ -135,11 +154,11 @@ def _texts(lines: list[list[Piece]], column: int, size: float) -> list[Block]:
             groups.append([])
         groups[-1].append(row)
         bottom = max(each.y1 for each in row)
-    return [_text(group, column, size) for group in groups]
+    return [_text(group, column, size, headings=headings) for group in groups]
 
 
-def _text(lines: list[list[Piece]], column: int, size: float) -> Block:
-    text = markdown.paragraphs(lines, size)
+def _text(lines: list[list[Piece]], column: int, size: float, *, headings: bool) -> Block:
+    text = markdown.paragraphs(lines, size, headings=headings)
     numbers = [int(found[1]) for line in text.splitlines() if (found := NUMBERED.match(line.lstrip("# ")))]
     return Block(text, column, [each.order for row in lines for each in row], numbers)
 

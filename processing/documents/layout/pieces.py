@@ -54,6 +54,14 @@ class Piece:
     def centre(self) -> float:
         return (self.x0 + self.x1) / 2
 
+    def is_over(self, others: Iterable[Piece]) -> bool:
+        """Whether one of the others covers the middle of this one, or this one the middle of the other."""
+        return any(
+            (other.x0 < self.centre < other.x1 and other.y0 < self.middle < other.y1)
+            or (self.x0 < other.centre < self.x1 and self.y0 < other.middle < self.y1)
+            for other in others
+        )
+
 
 def piece(words: Sequence[Word]) -> Piece:
     """The words as one piece, in the order given."""
