@@ -1,1 +1,1 @@
-"""How well documents are read and answered, over a corpus of foreign documents. Not tests: they pass or fail no build."""
+"""How well a corpus of foreign documents is read and answered. Not tests: they pass or fail no build."""

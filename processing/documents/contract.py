@@ -42,7 +42,8 @@ class Page:
     """One page as a person counts it (1 …).
 
     `text` is Markdown in reading order; `method` tells where it came from: `text` (the file's own text), `layout` (the
-    same, put in order by where it stands on the page), `ocr`, or `none` (nothing was found). `image` is a JPEG or PNG, as `image_type` says.
+    same, put in order by where it stands on the page), `ocr`, or `none` (nothing was found). `image` is a JPEG or PNG,
+    as `image_type` says.
     """
 
     number: int

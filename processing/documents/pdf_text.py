@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from processing.documents import pdf_accents
@@ -12,6 +14,7 @@ from processing.documents.layout.pieces import Word
 # U+FFFE and STX stand for a hyphen where a word goes on in the next line, with no other sign of that line.
 WORD = re.compile(r"[^\s\ufffe\x02]+[\ufffe\x02]?")
 LINE = re.compile(r"[^\s\ufffe\x02](?:[^\r\n\ufffe\x02]*[^\s\ufffe\x02])?[\ufffe\x02]?")
+HYPHENS = "\ufffe\x02"
 INITIAL = 1.8  # how much taller than the letters after it the first one of a text may be
 
 
@@ -26,7 +29,7 @@ class PageText:
         self._handle = page.get_textpage()
         self.text: str = self._handle.get_text_range()
         self.width, self.height = page.get_size()
-        self.text = pdf_accents.restored(self.text, lambda places: list(self._boxes(places)))
+        self.text = pdf_accents.restored(self.text, self.boxes)
 
     def close(self) -> None:
         self._handle.close()
@@ -48,21 +51,18 @@ class PageText:
         return [(begin, begin + len(text)) for begin, (_, _, text) in zip(begins, stripped, strict=True) if text]
 
     def _placed(self, spans: Sequence[tuple[int, int]]) -> list[Word]:
-        boxes = self._boxes([place for start, end in spans for place in (start, end - 1)])
+        flat = self._flat([place for start, end in spans for place in (start, end - 1)])
         text = self.text
         found: list[Word] = []
         line = 0
-        last = 0
-        for order, ((start, end), (a0, b0, a1, b1), (c0, d0, c1, d1)) in enumerate(
-            zip(spans, boxes, boxes, strict=True)
-        ):
-            if text.find("\n", last, start) >= 0:
+        broken = text.find("\n")
+        for (start, end), a0, b0, a1, b1, c0, d0, c1, d1 in zip(spans, *(flat[k::8] for k in range(8)), strict=True):
+            if start > broken >= 0:
                 line += 1
-            last = end
-            if text[end - 1] in "\ufffe\x02":
-                line += 1
-            if d1 - d0 < (b1 - b0) / INITIAL and end - start > 1:
-                b0, b1 = d0, d1
+                broken = text.find("\n", start)
+            run, rise = (c0 + c1 - a0 - a1) / 2, (d0 + d1 - b0 - b1) / 2
+            if (d1 - d0) * INITIAL < b1 - b0 and end - start > 1:
+                b0, b1, rise = d0, d1, 0.0
             found.append(
                 Word(
                     text[start:end],
@@ -70,35 +70,76 @@ class PageText:
                     b0 if b0 < d0 else d0,
                     a1 if a1 > c1 else c1,
                     b1 if b1 > d1 else d1,
-                    order,
+                    len(found),
                     line,
-                    (c0 + c1 - a0 - a1) / 2,
-                    (d0 + d1 - b0 - b1) / 2,
+                    run,
+                    rise,
                 )
             )
+            if text[end - 1] in HYPHENS:
+                line += 1
         return found
 
-    def _boxes(self, places: Sequence[int]) -> Iterator[tuple[float, float, float, float]]:
-        """The loose boxes of characters, as they are needed: left, top, right, bottom."""
+    def boxes(self, places: Sequence[int]) -> list[tuple[float, float, float, float]]:
+        """The boxes of the characters at these places of the text: left, top, right, bottom."""
+        flat = self._flat(places)
+        return list(zip(*[iter(flat)] * 4, strict=True))
+
+    def _flat(self, places: Sequence[int]) -> list[float]:
+        """Loose boxes, one after the other: as high as the font's lines, whatever the letter."""
         import pypdfium2.raw as pdfium
 
-        fetch, handle = pdfium.FPDFText_GetLooseCharBox, self._handle.raw
+        handle = self._handle.raw
         if len(self.text) != self._handle.count_chars():
             places = [pdfium.FPDFText_GetCharIndexFromTextIndex(handle, place) for place in places]
-        boxes = (pdfium.FS_RECTF * len(places))()
-        for box, place in zip(boxes, places, strict=True):
-            fetch(handle, place, box)
-        flat = memoryview(boxes).cast("B").cast("f").tolist()
-        return self._as_shown(flat)
+        found = (pdfium.FS_RECTF * len(places))()
+        fetch, page = _box_fetcher(), ctypes.cast(handle, ctypes.c_void_p).value
+        address, size = ctypes.addressof(found), ctypes.sizeof(pdfium.FS_RECTF)
+        for place in places:
+            fetch(page, place, address)
+            address += size
+        return self._as_shown(memoryview(found).cast("B").cast("f").tolist())
 
-    def _as_shown(self, flat: list[float]) -> Iterator[tuple[float, float, float, float]]:
+    def _as_shown(self, flat: list[float]) -> list[float]:
+        """Boxes of the page's own space (left, top, right, bottom, upwards) in that of the page as it is shown."""
         left, bottom, right, top = self._page.get_cropbox()
-        fours = zip(*[iter(flat)] * 4, strict=True)
         turn = self._page.get_rotation()
-        if turn == 90:
-            return ((y1 - bottom, x0 - left, y0 - bottom, x1 - left) for x0, y0, x1, y1 in fours)
-        if turn == 180:
-            return ((right - x1, y1 - bottom, right - x0, y0 - bottom) for x0, y0, x1, y1 in fours)
-        if turn == 270:
-            return ((top - y0, right - x1, top - y1, right - x0) for x0, y0, x1, y1 in fours)
-        return ((x0 - left, top - y0, x1 - left, top - y1) for x0, y0, x1, y1 in fours)
+        x0, y1, x1, y0 = flat[::4], flat[1::4], flat[2::4], flat[3::4]
+        if turn in (0, 180):
+            columns = x0, [top - y for y in y1], x1, [top - y for y in y0]
+            if left:
+                columns = [x - left for x in x0], columns[1], [x - left for x in x1], columns[3]
+            if turn == 180:
+                width, height = right - left, top - bottom
+                a, b, c, d = columns
+                columns = (
+                    [width - x for x in c],
+                    [height - y for y in d],
+                    [width - x for x in a],
+                    [height - y for y in b],
+                )
+        else:
+            columns = [y - bottom for y in y0], [x - left for x in x0], [y - bottom for y in y1], [x - left for x in x1]
+            if turn == 270:
+                width, height = top - bottom, right - left
+                a, b, c, d = columns
+                columns = (
+                    [width - x for x in c],
+                    [height - y for y in d],
+                    [width - x for x in a],
+                    [height - y for y in b],
+                )
+        shown = [0.0] * len(flat)
+        shown[::4], shown[1::4], shown[2::4], shown[3::4] = columns
+        return shown
+
+
+@functools.cache
+def _box_fetcher() -> Callable[[int | None, int, int], int]:
+    """`FPDFText_GetLooseCharBox`, told where to write by address and called without giving the interpreter away: a
+    page takes thousands of these calls, and each costs little more than half of one by pypdfium2's own declaration."""
+    import pypdfium2.raw as pdfium
+
+    declared = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    address = ctypes.cast(pdfium.FPDFText_GetLooseCharBox, ctypes.c_void_p).value
+    return declared(address or 0)

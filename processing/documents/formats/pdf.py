@@ -122,7 +122,7 @@ def _text(page: Any) -> tuple[str, str]:
     try:
         if not source.text.strip():
             return "", "none"
-        text = layout.plain(source.lines(), source.width, source.height)
+        text = layout.plain(source.lines(), source.height)
         if text is not None:
             return text, "text" if text else "none"
         text = layout.markdown_of(source.words(), source.width, source.height)

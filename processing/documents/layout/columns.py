@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processing.documents.layout.pieces import RIGHT_TO_LEFT, Piece, rows
 
 LEAST_ROWS = 3
+DIGIT = re.compile(r"\d")
 GUTTER = 0.5  # Heights of a line.
 SHORT = 15  # letters of a cell
 DEEPEST = 12
@@ -61,11 +63,9 @@ def bands(items: list[Piece], size: float) -> list[list[Piece]]:
 def _cut(items: list[Piece], size: float, *, in_order: bool) -> _Cut | None:
     """The gutter that divides the tallest part of the items, if there is one."""
     falling = sorted(items, key=lambda item: item.y0)
-    best: _Cut | None = None
-    for x in _candidates(items, size):
-        for cut in _cuts_at(x, falling, size):
-            if (best is None or cut.height > best.height) and _are_columns(cut, size, in_order=in_order):
-                best = cut
+    cuts = [cut for x in _candidates(items, size) for cut in _cuts_at(x, falling, size)]
+    cuts.sort(key=lambda cut: -cut.height)
+    best = next((cut for cut in cuts if _are_columns(cut, size, in_order=in_order)), None)
     return None if best is None else _with_the_others(best, falling)
 
 
@@ -133,7 +133,9 @@ def _are_columns(cut: _Cut, size: float, *, in_order: bool) -> bool:
     if cut.height < (LEAST_ROWS - 0.5) * size:
         return False
     left, right = _Side(cut.left, size), _Side(cut.right, size)
-    if min(left.rows, right.rows) < LEAST_ROWS or max(left.figures, right.figures) > 0.5 or left.labels > 0.4:
+    if min(left.rows, right.rows) < LEAST_ROWS or left.labels > 0.4:
+        return False
+    if left.figures() > 0.5 or right.figures() > 0.5:
         return False
     fewest = min(left.letters, right.letters)
     full = min(left.filled, right.filled)
@@ -149,14 +151,17 @@ class _Side:
     """What one side of a gutter looks like: how many rows, letters in each, how much of the width they fill."""
 
     def __init__(self, items: list[Piece], size: float) -> None:
-        falling = sorted(items, key=lambda item: item.middle)
-        self.rows = 1 + sum(b.middle - a.middle > 0.5 * size for a, b in itertools.pairwise(falling))
-        width = max(each.x1 for each in items) - min(each.x0 for each in items)
-        self.filled = sum(each.x1 - each.x0 for each in items) / max(width * self.rows, 1e-6)
-        text = "".join(each.text for each in items)
-        self.letters = len(text) / self.rows
-        self.figures = sum(letter.isdigit() for letter in text) / max(len(text), 1)
-        self.labels = sum(each.text.endswith(":") for each in items) / self.rows
+        middles = sorted([each.y0 + each.y1 for each in items])
+        self.rows = 1 + sum([b - a > size for a, b in itertools.pairwise(middles)])
+        width = max([each.x1 for each in items]) - min([each.x0 for each in items])
+        self.filled = sum([each.x1 - each.x0 for each in items]) / max(width * self.rows, 1e-6)
+        self.text = "".join([each.text for each in items])
+        self.letters = len(self.text) / self.rows
+        self.labels = sum([each.text.endswith(":") for each in items]) / self.rows
+
+    def figures(self) -> float:
+        """The share of the letters that are digits."""
+        return len(DIGIT.findall(self.text)) / max(len(self.text), 1)
 
 
 def _changes(cut: _Cut) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from processing.documents.layout.pieces import Piece
+from processing.documents.layout.pieces import Piece, rows
 
 TOP, BOTTOM = 0.09, 0.92  # Where heads end and feet begin, in heights of the page.
 EDGE = 0.14  # Within this share of the height a row of its own with a page number in it is a head or a foot.
@@ -17,6 +17,7 @@ APART = 0.75  # Heights of a line between a head or foot and the text.
 LARGER = 1.3
 SMALL, SMALL_APART = 0.75, 2.0
 LONGEST = 160
+REACH = 14  # How many pieces from the top and from the bottom are looked at.
 MOST_ROWS = 2
 MOST_CLUSTERS = 3
 PAGE_NUMBER = re.compile(
@@ -28,56 +29,53 @@ PAGE_NUMBER = re.compile(
 Row = Sequence[Piece]
 
 
-def body(rows: list[list[Piece]], height: float) -> list[list[Piece]]:
-    """The rows without heads and feet; all of them where nothing else would be left."""
-    if len(rows) < 2:
-        return rows
-    size = _usual_height(rows)
-    rest = [row for row in rows if 0 < row[0].middle < height] or rows
-    first = _peeled(rest, size, height, from_top=True)
-    last = _peeled(rest[::-1], size, height, from_top=False)
-    return rest[first : len(rest) - last] or rows
+def without(items: Sequence[Piece], size: float, height: float) -> list[Piece]:
+    """The pieces without heads and feet, in the same order; all of them where nothing else would be left.
+
+    `size` is the height of a line of the text, `height` that of the page.
+    """
+    inside = sorted((each for each in items if 0 < each.middle < height), key=lambda each: each.y0 + each.y1)
+    if len(inside) < 2:
+        return inside or list(items)
+    if len(inside) <= 2 * REACH:
+        first = last = rows(inside)
+    else:
+        first, last = rows(inside[:REACH])[:-1], rows(inside[-REACH:])[1:]
+    top = first[: _peeled(first, size, height, from_top=True)]
+    bottom = last[::-1][: _peeled(last[::-1], size, height, from_top=False)]
+    gone = {id(each) for row in (*top, *bottom) for each in row}
+    return [each for each in items if 0 < each.middle < height and id(each) not in gone] or list(items)
 
 
-def _usual_height(rows: Sequence[Row]) -> float:
-    """The height of a line of most of the text."""
-    heights: dict[float, int] = {}
-    for row in rows:
-        for each in row:
-            rounded = round(each.height, 1)
-            heights[rounded] = heights.get(rounded, 0) + len(each.text)
-    return max(heights, key=heights.__getitem__, default=1.0) or 1.0
-
-
-def _peeled(rows: Sequence[Row], size: float, height: float, *, from_top: bool) -> int:
+def _peeled(outer: Sequence[Row], size: float, height: float, *, from_top: bool) -> int:
     """How many of the outermost rows, which come first, are no part of the text."""
     gone = 0
     for _ in range(MOST_CLUSTERS):
-        if gone >= len(rows) - 1:
+        if gone >= len(outer) - 1:
             return gone
-        count = _cluster(rows[gone:], size, height, from_top=from_top)
+        count = _cluster(outer[gone:], size, height, from_top=from_top)
         if count == 0:
             return gone
         gone += count
     return gone
 
 
-def _cluster(rows: Sequence[Row], size: float, height: float, *, from_top: bool) -> int:
-    if _is_numbered(rows[0], rows[1], size, height, from_top=from_top):
+def _cluster(outer: Sequence[Row], size: float, height: float, *, from_top: bool) -> int:
+    if _is_numbered(outer[0], outer[1], size, height, from_top=from_top):
         return 1
-    for count in range(1, min(MOST_ROWS, len(rows) - 1) + 1):
-        gap = _gap(rows[count - 1], rows[count], from_top=from_top)
-        if count == 1 and gap >= SMALL_APART * size and _is_small(rows[0], size, height, from_top=from_top):
+    for count in range(1, min(MOST_ROWS, len(outer) - 1) + 1):
+        gap = _gap(outer[count - 1], outer[count], from_top=from_top)
+        if count == 1 and gap >= SMALL_APART * size and _is_small(outer[0], size, height, from_top=from_top):
             return 1
         if gap >= APART * size:
-            edge = _edge(rows[:count], height, from_top=from_top)
-            return count if all(_is_marginal(row, size, edge) for row in rows[:count]) else 0
+            edge = _edge(outer[:count], height, from_top=from_top)
+            return count if all(_is_marginal(row, size, edge) for row in outer[:count]) else 0
     return 0
 
 
-def _edge(rows: Sequence[Row], height: float, *, from_top: bool) -> tuple[float, float]:
+def _edge(outer: Sequence[Row], height: float, *, from_top: bool) -> tuple[float, float]:
     """Between which heights rows are marginal; those with a page number of their own may reach further inwards."""
-    numbered = len(rows) > 1 and any(_is_number(row) for row in rows)
+    numbered = len(outer) > 1 and any(_is_number(row) for row in outer)
     if from_top:
         return 0.0, (EDGE if numbered else TOP) * height
     return (1 - EDGE if numbered else BOTTOM) * height, float("inf")

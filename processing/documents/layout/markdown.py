@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,14 +10,13 @@ from processing.documents.layout.pieces import Piece
 
 # PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
 # Two patterns, of which each begins with what can be searched for quickly.
-MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad](?:\r?\n){0,2}")
-HYPHEN = re.compile(r"-(?<=[^\W\d_]-)(?:\r?\n){1,2}(?=[a-zß-ÿ])")
+MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad]\n{0,2}")
+HYPHEN = re.compile(r"-(?<=[^\W\d_]-)\n{1,2}(?=[a-zß-ÿ])")
 WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
-TWO_MARKS = re.compile("‘‘|’’")
 BULLET = re.compile(r"[•●○▪■□◦‣⁃∙➢✓]\s*(?=\S)")
 ENUMERATED = re.compile(r"(?:\(?\d{1,3}[.)]|\(?[a-z][.)])\s")
 HEADING_SIZES = ((1.7, "# "), (1.35, "## "), (1.15, "### "))
-LONGEST_HEADING = 120
+LONGEST_HEADING, MOST_LINES, LEAST_LETTERS = 120, 3, 3
 PARAGRAPH = 0.45  # Heights of a line between two paragraphs.
 
 
@@ -40,17 +40,25 @@ def _groups(rows: Iterable[Sequence[Piece]], size: float, *, headings: bool) -> 
     group: list[Sequence[Piece]] = []
     bottom = height = gap = 0.0
     for row in rows:
-        top = min(each.y0 for each in row)
-        tall = _height(row)
+        if len(row) == 1:
+            top, low = row[0].y0, row[0].y1
+        else:
+            top, low = min([each.y0 for each in row]), max([each.y1 for each in row])
+        tall = _height(row) if headings else 0.0
         if group:
-            apart = top - bottom > max(PARAGRAPH * size, gap + 0.3 * size)
-            if apart or (headings and _mark(tall, size) != _mark(height, size)):
+            between = top - bottom
+            if between > PARAGRAPH * size and between > gap + 0.3 * size:
+                apart = True
+            else:
+                apart = headings and tall != height and _mark(tall, size) != _mark(height, size)
+            if apart:
                 yield group
                 group, gap = [], 0.0
             else:
-                gap = max(min(top - bottom, gap) if len(group) > 1 else top - bottom, 0.0)
+                gap = between if len(group) == 1 or between < gap else gap
+                gap = gap if gap > 0.0 else 0.0
         group.append(row)
-        bottom, height = max(each.y1 for each in row), tall
+        bottom, height = low, tall
     if group:
         yield group
 
@@ -70,7 +78,9 @@ def _height(row: Sequence[Piece]) -> float:
 
 def joined(row: Sequence[Piece]) -> str:
     text = row[0].text
-    for left, right in zip(row, row[1:], strict=False):
+    if len(row) == 1:
+        return text
+    for left, right in itertools.pairwise(row):
         gap = right.x0 - left.x1
         low = min(left.height, right.height)
         text += ("  " if gap > low else " " if gap > 0.1 * low else "") + right.text
@@ -78,18 +88,21 @@ def joined(row: Sequence[Piece]) -> str:
 
 
 def _mark(height: float, size: float) -> str:
+    if height < HEADING_SIZES[-1][0] * size:
+        return ""
     return next((mark for share, mark in HEADING_SIZES if height >= share * size), "")
 
 
 def _heading(texts: Sequence[str], group: Sequence[Sequence[Piece]], size: float) -> str:
     """The mark of a heading, for a few words in large letters."""
-    if sum(map(len, texts)) > LONGEST_HEADING or not any(letter.isalpha() for text in texts for letter in text):
+    if len(texts) > MOST_LINES or sum(map(len, texts)) > LONGEST_HEADING:
+        return ""
+    if sum(letter.isalpha() for text in texts for letter in text) < LEAST_LETTERS:
         return ""
     return _mark(_height(group[0]), size)
 
 
 def tidy(text: str) -> str:
     """Text with hyphenated words made whole, and without characters that mean nothing."""
-    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
-    text = TWO_MARKS.sub(lambda found: "“" if found[0] == "‘‘" else "”", text)
+    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("‘‘", "“").replace("’’", "”")
     return WITHOUT_MEANING.sub("", text).strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ TALL = 1.7  # Heights of a line from which a line is two of them.
 SHORT = 40
 MOST_ODD, MOST_JUMPS = 1, 3
 BODY = 0.2  # The share of letters from which a size is not one of headings.
-FULL_PAGE = 15  # rows
+FULL_PAGE = 15  # pieces
 BLOCK_GAP = 0.8  # Heights of a line.
 
 
@@ -36,17 +37,14 @@ class Block:
         return median(self.orders)
 
 
-def plain(lines: Sequence[Word], width: float, height: float) -> str | None:
+def plain(lines: Sequence[Word], height: float) -> str | None:
     """The page as Markdown from its lines alone, each given as one word in the file's order; None where that does not
     do, because lines hold cells, or do not follow one another down the page."""
     if any(abs(line.rise) > VERTICAL * abs(line.run) for line in lines if len(line.text) > 2):
         return None
     made = [piece([line]) for line in lines]
-    kept = [each for row in margins.body(rows(made), height) for each in row]
-    kept.sort(key=lambda each: each.order)
-    if not kept:
-        return ""
-    size = _size(kept)
+    size = _size(made)
+    kept = margins.without(made, size, height)
     if not _is_simple(kept, size):
         return None
     return markdown.tidy(markdown.paragraphs([[each] for each in kept], size))
@@ -82,8 +80,7 @@ def markdown_of(words: Sequence[Word], width: float, height: float) -> str:
     """The page as Markdown, from its words in the file's order."""
     sheet = upright(list(words), width, height)
     along = pieces(sheet.words)
-    kept = [each for row in margins.body(rows(along), sheet.height) for each in row]
-    kept.sort(key=lambda each: each.order)
+    kept = margins.without(along, _size(along), sheet.height) if along else []
     aside = [each.text for each in sheet.aside if not margins.is_stamp(each, kept, sheet.width)]
     if not kept:
         return markdown.tidy("\n".join(aside))
@@ -95,13 +92,11 @@ def markdown_of(words: Sequence[Word], width: float, height: float) -> str:
 def recognised(items: Sequence[Piece], height: float | None = None) -> str:
     """Pieces of recognised text, which come in no order, as Markdown. On a page of so many points in height that is
     full of text, heads and feet are left out."""
-    lines = rows(items)
-    if height is not None and len(lines) >= FULL_PAGE:
-        lines = margins.body(lines, height)
-    kept = [each for row in lines for each in row]
-    if not kept:
+    if not items:
         return ""
-    blocks = _arranged(kept, _size(kept, share=0.5), in_order=False)
+    size = _size(items, share=0.5)
+    kept = margins.without(items, size, height) if height is not None and len(items) >= FULL_PAGE else list(items)
+    blocks = _arranged(kept, size, in_order=False)
     return markdown.tidy("\n\n".join(block.text for block in blocks))
 
 
@@ -109,8 +104,8 @@ def _size(items: Sequence[Piece], share: float = BODY) -> float:
     """The height of a line of the text: no more than this share of the letters is larger. Tables and labels do not
     count if there is other text."""
     flowing = [each for each in items if len(each.words) >= FLOWING or len(each.text) > SHORT] or items
-    heights = sorted((each.height, len(each.text)) for each in flowing)
-    left = (1 - share) * sum(count for _, count in heights)
+    heights = sorted([(each.height, len(each.text)) for each in flowing])
+    left = (1 - share) * sum([count for _, count in heights])
     for height, count in heights:
         left -= count
         if left <= 0:
@@ -165,17 +160,17 @@ def _text(lines: list[list[Piece]], column: int, size: float, *, headings: bool)
 
 def _reads_down(blocks: list[Block]) -> bool:
     """Whether the file's order goes down each column, and finishes a block before it begins another."""
-    for before, after in zip(blocks, blocks[1:], strict=False):
+    for before, after in itertools.pairwise(blocks):
         if before.column == after.column and after.order < before.order:
             return False
     ordered = sorted(blocks, key=lambda block: block.order)
     return all(
         sum(order > after.order for order in before.orders) * 5 <= len(before.orders)
-        for before, after in zip(ordered, ordered[1:], strict=False)
+        for before, after in itertools.pairwise(ordered)
     )
 
 
 def _falls(blocks: list[Block]) -> int:
     """How often numbers at the beginning of lines go down."""
     numbers = [number for block in blocks for number in block.numbers]
-    return sum(b < a for a, b in zip(numbers, numbers[1:], strict=False))
+    return sum(b < a for a, b in itertools.pairwise(numbers))

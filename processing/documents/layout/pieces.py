@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 GAP = 1.0  # Heights of a line that two words stand apart when they are no longer one piece.
 SAME_LINE = 0.5  # The share of the lower one's height by which two words of one line overlap.
@@ -44,7 +44,7 @@ class Piece:
     y1: float
     height: float
     order: int
-    text: str = field(default="")
+    text: str
 
     @property
     def middle(self) -> float:
@@ -65,17 +65,18 @@ class Piece:
 
 def piece(words: Sequence[Word]) -> Piece:
     """The words as one piece, in the order given."""
-    heights = sorted(word.y1 - word.y0 for word in words)
-    return Piece(
-        words=list(words),
-        x0=min(word.x0 for word in words),
-        y0=min(word.y0 for word in words),
-        x1=max(word.x1 for word in words),
-        y1=max(word.y1 for word in words),
-        height=heights[len(heights) // 2],
-        order=words[0].order,
-        text=" ".join(word.text for word in words),
-    )
+    first = words[0]
+    x0, y0, x1, y1 = first.x0, first.y0, first.x1, first.y1
+    if len(words) == 1:
+        return Piece([first], x0, y0, x1, y1, y1 - y0, first.order, first.text)
+    for word in words:
+        x0 = word.x0 if word.x0 < x0 else x0
+        y0 = word.y0 if word.y0 < y0 else y0
+        x1 = word.x1 if word.x1 > x1 else x1
+        y1 = word.y1 if word.y1 > y1 else y1
+    heights = sorted([word.y1 - word.y0 for word in words])
+    text = " ".join([word.text for word in words])
+    return Piece(list(words), x0, y0, x1, y1, heights[len(heights) // 2], first.order, text)
 
 
 def pieces(words: Iterable[Word]) -> list[Piece]:
@@ -120,6 +121,8 @@ def upright(words: list[Word], width: float, height: float) -> Sheet:
 
     Slanted words, as stand over the columns of narrow tables, are taken to stand where they begin.
     """
+    if all(-SLANTED * word.run <= word.rise <= SLANTED * word.run for word in words):
+        return Sheet(width, height, words, [])
     up = sum(len(word.text) for word in words if -word.rise > VERTICAL * abs(word.run))
     down = sum(len(word.text) for word in words if word.rise > VERTICAL * abs(word.run))
     back = sum(len(word.text) for word in words if _runs_back(word))
@@ -173,22 +176,31 @@ def _aside(words: list[Word]) -> list[Piece]:
 def rows(items: Iterable[Piece]) -> list[list[Piece]]:
     """Pieces as they stand side by side: rows from top to bottom, each from left to right."""
     found: list[list[Piece]] = []
-    for each in sorted(items, key=lambda item: item.middle):
-        row = next((row for row in reversed(found[-3:]) if _beside(row, each)), None)
-        if row is None:
-            found.append([each])
+    for each in sorted(items, key=lambda item: item.y0 + item.y1):
+        for row in found[:-4:-1]:
+            if _beside(row, each):
+                row.append(each)
+                break
         else:
-            row.append(each)
+            found.append([each])
     for row in found:
-        row.sort(key=lambda item: item.x0)
-    found.sort(key=lambda row: sum(item.middle for item in row) / len(row))
+        if len(row) > 1:
+            row.sort(key=lambda item: item.x0)
+    found.sort(key=lambda row: row[0].middle if len(row) == 1 else sum([item.middle for item in row]) / len(row))
     return found
 
 
 def _beside(row: list[Piece], each: Piece) -> bool:
-    nearest = min(row, key=lambda item: max(item.x0 - each.x1, each.x0 - item.x1))
-    low = min(nearest.y1 - nearest.y0, each.y1 - each.y0)
-    overlap = min(nearest.y1, each.y1) - max(nearest.y0, each.y0)
-    if overlap <= SAME_LINE * low:
-        return False
-    return all(min(item.x1, each.x1) - max(item.x0, each.x0) <= 0.3 * low for item in row)
+    """Whether a piece stands at the height of the row's nearest one, and over none of them."""
+    x0, y0, x1, y1 = each.x0, each.y0, each.x1, each.y1
+    nearest, least = row[0], float("inf")
+    slack = 0.3 * (y1 - y0)
+    for item in row:
+        apart = item.x0 - x1 if item.x0 > x0 else x0 - item.x1
+        if apart < -slack:
+            return False
+        if apart < least:
+            nearest, least = item, apart
+    tall, other = y1 - y0, nearest.y1 - nearest.y0
+    overlap = (y1 if y1 < nearest.y1 else nearest.y1) - (y0 if y0 > nearest.y0 else nearest.y0)
+    return overlap > SAME_LINE * (tall if tall < other else other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from processing.documents.layout.pieces import Piece, Word, piece
 LIST_MARK = re.compile(r"[•●○▪■□◦‣⁃·*–-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]")
 FIGURE = re.compile(r"[(\[+−–-]?[$€£¥]?\s?\d[\d.,:%/'’]*\s?[)\]%€$£KMBTkmbt]{0,2}|[-–—%]")
 CURRENCY = re.compile(r"[$€£¥]|[A-Z]{3}")
+NEAR = 0.7  # The share of the distance between rows within which a line belongs to the row beside it.
 FAR = 1.5  # Heights of a line between two rows of one table.
 CROSSED = 0.34  # The share of the rows in which a cell may be wider than its column.
 CLASHES = 0.2  # The share of the rows that may have two cells in one column.
 BLANK = 0.4  # Heights of a line between two columns.
 SPLIT = 0.55  # Heights of a line between two words that are two cells.
+CLOSE = 0.8  # Heights of a line between a row and what still belongs to it.
+LONGEST_LINE = 60  # letters of a line of a cell
 LONGEST_CELL = 45  # letters, on average
 MOST_SINGLE = 2
 MOST_HEADS = 3
@@ -64,13 +68,18 @@ def _split(row: Row, size: float) -> Row:
             found.append(each)
     joined: Row = []
     for each in found:
-        if joined and CURRENCY.fullmatch(joined[-1].text) and FIGURE.fullmatch(each.text):
-            joined[-1] = piece([*joined[-1].words, *each.words])
-        elif joined and each.text in (")", "%", ")%", "€") and each.x0 - joined[-1].x1 < size:
+        if joined and _belong(joined[-1], each, size):
             joined[-1] = piece([*joined[-1].words, *each.words])
         else:
             joined.append(each)
     return joined
+
+
+def _belong(left: Piece, right: Piece, size: float) -> bool:
+    """Whether two pieces are a figure and its sign."""
+    if CURRENCY.fullmatch(left.text) and FIGURE.fullmatch(right.text):
+        return True
+    return right.text in (")", "%", ")%", "€") and right.x0 - left.x1 < size
 
 
 def _run(rows: Sequence[Row], start: int, size: float, width: float) -> int:
@@ -85,10 +94,21 @@ def _run(rows: Sequence[Row], start: int, size: float, width: float) -> int:
         if len(rows[place]) > 1:
             single, end = 0, place + 1
             continue
+        if _continues(rows[place][0], rows[start:end], size):
+            end = place + 1 if place == end and _top(rows[place]) - _bottom(rows[end - 1]) < CLOSE * size else end
+            continue
         single += 1
         if single > MOST_SINGLE or _is_prose(rows[place][0], width):
             break
     return end
+
+
+def _continues(each: Piece, rows: Sequence[Row], size: float) -> bool:
+    """Whether a line of its own stands below a cell that is not the first of its row."""
+    if len(each.text) > LONGEST_LINE:
+        return False
+    several = [row for row in rows if len(row) > 1]
+    return any(abs(each.x0 - cell.x0) < 0.3 * size for row in several[-MOST_SINGLE:] for cell in row[1:])
 
 
 def _is_prose(each: Piece, width: float) -> bool:
@@ -256,9 +276,7 @@ def _laid(
         shares.setdefault(column[0], []).append(word)
     else:
         bounds = sorted((words[0].x0, words[-1].x1) for words in shares.values())
-        if len(shares) == last - first + 1 and all(
-            b[0] - a[1] >= SPLIT * size for a, b in zip(bounds, bounds[1:], strict=False)
-        ):
+        if len(shares) == last - first + 1 and all(b[0] - a[1] >= SPLIT * size for a, b in itertools.pairwise(bounds)):
             yield from ((column, " ".join(word.text for word in words)) for column, words in shares.items())
             return
     for column in range(first, (last if repeat else first) + 1):
@@ -270,15 +288,26 @@ def _whole_rows(grid: list[list[str]], places: list[float]) -> list[list[str]]:
     full = [place for place, cells in enumerate(grid) if sum(map(bool, cells)) * 2 >= len(cells)]
     if len(full) < 2:
         return grid
-    pitch = median(places[b] - places[a] for a, b in zip(full, full[1:], strict=False))
-    parts: dict[int, list[int]] = {}
+    pitch = median(places[b] - places[a] for a, b in itertools.pairwise(full))
+    parts: list[list[int]] = []
+    waiting: list[int] = []
     for place in range(len(grid)):
-        nearest = min(full, key=lambda each: abs(places[each] - places[place]))
-        near = abs(places[nearest] - places[place]) < 0.7 * pitch
-        parts.setdefault(nearest if near else place, []).append(place)
+        above = places[place] - places[place - 1] if place else float("inf")
+        below = places[place + 1] - places[place] if place + 1 < len(grid) else float("inf")
+        if place in full:
+            parts.append([*waiting, place])
+            waiting = []
+        elif not waiting and parts and above < NEAR * pitch and above <= 1.1 * below:
+            parts[-1].append(place)
+        elif below < NEAR * pitch:
+            waiting.append(place)
+        else:
+            parts += [[each] for each in (*waiting, place)]
+            waiting = []
+    parts += [[each] for each in waiting]
     return [
-        [" ".join(grid[part][column] for part in parts[row] if grid[part][column]) for column in range(len(grid[0]))]
-        for row in sorted(parts)
+        [" ".join(grid[part][column] for part in row if grid[part][column]) for column in range(len(grid[0]))]
+        for row in parts
     ]
 
 
