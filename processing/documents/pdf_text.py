@@ -98,7 +98,8 @@ class PageText:
         for place in places:
             fetch(page, place, address)
             address += size
-        return self._as_shown(memoryview(found).cast("B").cast("f").tolist())
+        values: list[float] = memoryview(found).cast("B").cast("f").tolist()  # type: ignore[assignment]
+        return self._as_shown(values)
 
     def _as_shown(self, flat: list[float]) -> list[float]:
         """Boxes of the page's own space (left, top, right, bottom, upwards) in that of the page as it is shown."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from processing.documents.layout import columns, margins, markdown, tables
 from processing.documents.layout.pieces import VERTICAL, Piece, Word, piece, pieces, rows, upright
@@ -25,7 +25,8 @@ BLOCK_GAP = 0.8  # Heights of a line.
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Text that stays together: some rows of a column, or a table. `column` counts the columns."""
+    """Text that stays together: some rows of a column, or a table. `column` counts the columns, `orders` are the
+    places of its pieces in the file, ascending, `numbers` those that begin its lines."""
 
     text: str
     column: int
@@ -33,8 +34,9 @@ class Block:
     numbers: list[int]
 
     @property
-    def order(self) -> float:
-        return median(self.orders)
+    def order(self) -> int:
+        """Where most of it stands in the file."""
+        return self.orders[len(self.orders) // 2]
 
 
 def plain(lines: Sequence[Word], height: float) -> str | None:
@@ -135,7 +137,7 @@ def _blocks(parts: list[list[Piece]], size: float, *, headings: bool) -> list[Bl
         for table in tables.find(lines, size):
             found += _texts(lines[start : table.start], column, size, headings=headings)
             within = lines[table.start : table.end]
-            found.append(Block(table.markdown(), column, [each.order for row in within for each in row], []))
+            found.append(Block(table.markdown(), column, sorted([each.order for row in within for each in row]), []))
             start = table.end
         found += _texts(lines[start:], column, size, headings=headings)
     return found
@@ -155,7 +157,7 @@ def _texts(lines: list[list[Piece]], column: int, size: float, *, headings: bool
 def _text(lines: list[list[Piece]], column: int, size: float, *, headings: bool) -> Block:
     text = markdown.paragraphs(lines, size, headings=headings)
     numbers = [int(found[1]) for line in text.splitlines() if (found := NUMBERED.match(line.lstrip("# ")))]
-    return Block(text, column, [each.order for row in lines for each in row], numbers)
+    return Block(text, column, sorted([each.order for row in lines for each in row]), numbers)
 
 
 def _reads_down(blocks: list[Block]) -> bool:
@@ -165,7 +167,7 @@ def _reads_down(blocks: list[Block]) -> bool:
             return False
     ordered = sorted(blocks, key=lambda block: block.order)
     return all(
-        sum(order > after.order for order in before.orders) * 5 <= len(before.orders)
+        (len(before.orders) - bisect.bisect(before.orders, after.order)) * 5 <= len(before.orders)
         for before, after in itertools.pairwise(ordered)
     )
 

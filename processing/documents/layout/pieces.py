@@ -121,33 +121,47 @@ def upright(words: list[Word], width: float, height: float) -> Sheet:
 
     Slanted words, as stand over the columns of narrow tables, are taken to stand where they begin.
     """
-    if all(-SLANTED * word.run <= word.rise <= SLANTED * word.run for word in words):
+    if not _runs_otherwise(words):
         return Sheet(width, height, words, [])
-    up = sum(len(word.text) for word in words if -word.rise > VERTICAL * abs(word.run))
-    down = sum(len(word.text) for word in words if word.rise > VERTICAL * abs(word.run))
-    back = sum(len(word.text) for word in words if _runs_back(word))
-    half = sum(len(word.text) for word in words) / 2
-    if up > half:
-        words = [_turned(word, height - word.y1, word.x0, height - word.y0, word.x1) for word in words]
-        width, height = height, width
-    elif down > half:
-        words = [_turned(word, word.y0, width - word.x1, word.y1, width - word.x0, by=-1) for word in words]
-        width, height = height, width
-    elif back > half:
-        words = [
-            Word(w.text, width - w.x1, height - w.y1, width - w.x0, height - w.y0, w.order, w.line, -w.run, -w.rise)
-            for w in words
-        ]
+    words, width, height = _set_upright(words, width, height)
     along: list[Word] = []
     across: list[Word] = []
     for word in words:
-        if abs(word.rise) <= SLANTED * abs(word.run) or word.rise == 0.0:
+        if abs(word.rise) <= SLANTED * abs(word.run):
             along.append(word)
         elif abs(word.rise) > VERTICAL * abs(word.run):
             across.append(word)
         else:
             along.append(_where_it_begins(word))
     return Sheet(width, height, along, _aside(across))
+
+
+def _runs_otherwise(words: list[Word]) -> bool:
+    """Whether any word does not run from left to right."""
+    for word in words:  # noqa: SIM110 - a third faster than `any`, on every page
+        if not -SLANTED * word.run <= word.rise <= SLANTED * word.run:
+            return True
+    return False
+
+
+def _set_upright(words: list[Word], width: float, height: float) -> tuple[list[Word], float, float]:
+    up = sum(len(word.text) for word in words if -word.rise > VERTICAL * abs(word.run))
+    down = sum(len(word.text) for word in words if word.rise > VERTICAL * abs(word.run))
+    back = sum(len(word.text) for word in words if _runs_back(word))
+    half = sum(len(word.text) for word in words) / 2
+    if up > half:
+        turned = [_turned(word, height - word.y1, word.x0, height - word.y0, word.x1) for word in words]
+        return turned, height, width
+    if down > half:
+        turned = [_turned(word, word.y0, width - word.x1, word.y1, width - word.x0, by=-1) for word in words]
+        return turned, height, width
+    if back > half:
+        turned = [
+            Word(w.text, width - w.x1, height - w.y1, width - w.x0, height - w.y0, w.order, w.line, -w.run, -w.rise)
+            for w in words
+        ]
+        return turned, width, height
+    return words, width, height
 
 
 def _runs_back(word: Word) -> bool:

@@ -270,14 +270,14 @@ def _laid(
         return
     shares: dict[int, list[Word]] = {}
     for word in each.words:
-        column = _spanned(piece([word]), columns)
-        if column[0] != column[1]:
+        begin, end = _spanned(piece([word]), columns)
+        if begin != end:
             break
-        shares.setdefault(column[0], []).append(word)
+        shares.setdefault(begin, []).append(word)
     else:
         bounds = sorted((words[0].x0, words[-1].x1) for words in shares.values())
         if len(shares) == last - first + 1 and all(b[0] - a[1] >= SPLIT * size for a, b in itertools.pairwise(bounds)):
-            yield from ((column, " ".join(word.text for word in words)) for column, words in shares.items())
+            yield from ((place, " ".join(word.text for word in words)) for place, words in shares.items())
             return
     for column in range(first, (last if repeat else first) + 1):
         yield column, each.text
