@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -61,7 +62,7 @@ class PageText:
                 line += 1
                 broken = text.find("\n", start)
             run, rise = (c0 + c1 - a0 - a1) / 2, (d0 + d1 - b0 - b1) / 2
-            if (d1 - d0) * INITIAL < b1 - b0 and end - start > 1:
+            if (d1 - d0) * INITIAL < b1 - b0 and c0 >= a1:
                 b0, b1, rise = d0, d1, 0.0
             found.append(
                 Word(
@@ -93,13 +94,34 @@ class PageText:
         if len(self.text) != self._handle.count_chars():
             places = [pdfium.FPDFText_GetCharIndexFromTextIndex(handle, place) for place in places]
         found = (pdfium.FS_RECTF * len(places))()
-        fetch, page = _box_fetcher(), ctypes.cast(handle, ctypes.c_void_p).value
+        fetch, page = _fetcher("FPDFText_GetLooseCharBox", 1), ctypes.cast(handle, ctypes.c_void_p).value
         address, size = ctypes.addressof(found), ctypes.sizeof(pdfium.FS_RECTF)
         for place in places:
             fetch(page, place, address)
             address += size
         values: list[float] = memoryview(found).cast("B").cast("f").tolist()  # type: ignore[assignment]
         return self._as_shown(values)
+
+    def gaps(self, least: float) -> list[tuple[float, float]]:
+        """Where a row is broken by a gap of at least so many points, by the boxes of the pieces that PDFium finds: the
+        points in the middle of the gaps."""
+        import pypdfium2.raw as pdfium
+
+        handle = self._handle.raw
+        count = max(0, pdfium.FPDFText_CountRects(handle, 0, -1))
+        found = (ctypes.c_double * (4 * count))()
+        fetch, page = _fetcher("FPDFText_GetRect", 4), ctypes.cast(handle, ctypes.c_void_p).value
+        first = ctypes.addressof(found)
+        for number in range(count):
+            place = first + 32 * number
+            fetch(page, number, place, place + 8, place + 16, place + 24)
+        flat = self._as_shown(memoryview(found).cast("B").cast("d").tolist())
+        boxes = list(zip(*[iter(flat)] * 4, strict=True))
+        return [
+            ((a[2] + b[0]) / 2, (b[1] + b[3]) / 2)
+            for a, b in itertools.pairwise(boxes)
+            if abs(b[0] - a[2]) >= least and max(b[0] - a[2], a[0] - b[2]) >= least and _overlap(a, b)
+        ]
 
     def _as_shown(self, flat: list[float]) -> list[float]:
         """Boxes of the page's own space (left, top, right, bottom, upwards) in that of the page as it is shown."""
@@ -135,12 +157,16 @@ class PageText:
         return shown
 
 
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two boxes stand side by side."""
+    return min(a[3], b[3]) - max(a[1], b[1]) > 0.5 * min(a[3] - a[1], b[3] - b[1])
+
+
 @functools.cache
-def _box_fetcher() -> Callable[[int | None, int, int], int]:
-    """`FPDFText_GetLooseCharBox`, told where to write by address and called without giving the interpreter away: a
+def _fetcher(name: str, addresses: int) -> Callable[..., int]:
+    """PDFium's function of that name, which writes to so many addresses, called without giving the interpreter away: a
     page takes thousands of these calls, and each costs little more than half of one by pypdfium2's own declaration."""
     import pypdfium2.raw as pdfium
 
-    declared = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-    address = ctypes.cast(pdfium.FPDFText_GetLooseCharBox, ctypes.c_void_p).value
-    return declared(address or 0)
+    declared = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, *[ctypes.c_void_p] * addresses)
+    return declared(ctypes.cast(getattr(pdfium, name), ctypes.c_void_p).value or 0)

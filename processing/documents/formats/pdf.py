@@ -97,7 +97,8 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
         text, method = _text(page)
         if options.ocr and (doubt := _doubt(page, text)):
             seen = _recognised(page, trusted=doubt == "little")
-            text, method = (seen, "ocr") if len(seen) > len(text) else (text, method)
+            if len(seen) > len(text) or (seen and doubt == "garbage"):
+                text, method = seen, "ocr"
         image = (
             pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
         )
@@ -122,7 +123,7 @@ def _text(page: Any) -> tuple[str, str]:
     try:
         if not source.text.strip():
             return "", "none"
-        text = layout.plain(source.lines(), source.height)
+        text = layout.plain(source.lines(), source.height, source.gaps)
         if text is not None:
             return text, "text" if text else "none"
         text = layout.markdown_of(source.words(), source.width, source.height)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from processing.documents.layout import columns, margins, markdown, tables
-from processing.documents.layout.pieces import VERTICAL, Piece, Word, piece, pieces, rows, upright
+from processing.documents.layout.pieces import GAP, VERTICAL, Piece, Word, piece, pieces, rows, upright
 
 NUMBERED = re.compile(r"(\d{1,3})[.)]\s")
 LEAST_NUMBERS = 3
@@ -38,18 +38,34 @@ class Block:
         """Where most of it stands in the file."""
         return self.orders[len(self.orders) // 2]
 
+    @property
+    def begin(self) -> int:
+        """Where it begins there, a few pieces aside."""
+        return self.orders[len(self.orders) // 10]
 
-def plain(lines: Sequence[Word], height: float) -> str | None:
+
+def plain(lines: Sequence[Word], height: float, gaps: Callable[[float], list[tuple[float, float]]]) -> str | None:
     """The page as Markdown from its lines alone, each given as one word in the file's order; None where that does not
-    do, because lines hold cells, or do not follow one another down the page."""
+    do, because lines hold cells, or do not follow one another down the page.
+
+    `gaps` tells where rows are broken by a gap of at least so many points.
+    """
     if any(abs(line.rise) > VERTICAL * abs(line.run) for line in lines if len(line.text) > 2):
         return None
     made = [piece([line]) for line in lines]
     size = _size(made)
     kept = margins.without(made, size, height)
-    if not _is_simple(kept, size):
+    if not _is_simple(kept, size) or _is_broken(kept, gaps(GAP * size)):
         return None
     return markdown.tidy(markdown.paragraphs([[each] for each in kept], size))
+
+
+def _is_broken(lines: Sequence[Piece], gaps: list[tuple[float, float]]) -> bool:
+    """Whether several of the gaps lie within lines."""
+    if len(gaps) <= MOST_ODD:
+        return False
+    inside = sum(any(line.x0 < x < line.x1 and line.y0 < y < line.y1 for line in lines) for x, y in gaps)
+    return inside > MOST_ODD
 
 
 def _is_simple(lines: Sequence[Piece], size: float) -> bool:
@@ -167,7 +183,7 @@ def _reads_down(blocks: list[Block]) -> bool:
             return False
     ordered = sorted(blocks, key=lambda block: block.order)
     return all(
-        (len(before.orders) - bisect.bisect(before.orders, after.order)) * 5 <= len(before.orders)
+        (len(before.orders) - bisect.bisect(before.orders, after.begin)) * 5 <= len(before.orders)
         for before, after in itertools.pairwise(ordered)
     )
 
