@@ -6,14 +6,16 @@ reaches for the network, the database or a file other than the one it is handed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, ClassVar, Protocol
+from typing import BinaryIO, ClassVar, Protocol, runtime_checkable
 
 from processing.documents.limits import Limits
 
 METHODS = frozenset({"text", "layout", "ocr", "none"})
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png"})
+Rectangle = tuple[float, float, float, float]
+"""Left, top, right and bottom as shares (0 to 1) of a page's width and height, from its top left corner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,31 @@ class Format(Protocol):
         ...
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """A format whose text has places: it knows where on a page a passage stands."""
+
+    def places(
+        self, file: BinaryIO, number: int, passages: Sequence[str], options: ReadOptions, limits: Limits
+    ) -> list[list[Rectangle]] | None:
+        """The rectangles of each passage on page `number`, none for one that is not there. None instead of a list
+        where the page shows more than its text tells, so that its picture must be looked at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PagePicture:
+    """A page as a PNG with passages marked, and the rectangles of each passage in the order asked for."""
+
+    png: bytes
+    rectangles: tuple[tuple[Rectangle, ...], ...]
+
+
 class UnreadableDocument(Exception):
     """The file is broken, encrypted or beyond a limit; `code` is stable, `detail` is a sentence for the client.
 
     Codes: `document_broken`, `document_encrypted`, `document_too_complex`, and `type_mismatch` for a file that turns
-    out to be of another kind than its name says.
+    out to be of another kind than its name says; of a page that is to be shown, `no_such_page` and `no_page_picture`.
     """
 
     def __init__(self, detail: str, code: str) -> None:

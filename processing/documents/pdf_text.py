@@ -115,7 +115,8 @@ class PageText:
         for number in range(count):
             place = first + 32 * number
             fetch(page, number, place, place + 8, place + 16, place + 24)
-        flat = self._as_shown(memoryview(found).cast("B").cast("d").tolist())
+        values: list[float] = memoryview(found).cast("B").cast("d").tolist()  # type: ignore[assignment]
+        flat = self._as_shown(values)
         boxes = list(zip(*[iter(flat)] * 4, strict=True))
         return [
             ((a[2] + b[0]) / 2, (b[1] + b[3]) / 2)

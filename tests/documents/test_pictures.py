@@ -115,9 +115,9 @@ def test_lines_of_a_page_askew_are_straightened() -> None:
 
 
 def test_columns_of_a_scan_are_read_one_after_the_other() -> None:
-    words = "so many words that a line of the column is full".split()
-    left = [line(f"left {number} {' '.join(words)}", 300, 100 + 25 * number, 500) for number in range(6)]
-    right = [line(f"right {number} {' '.join(words)}", 860, 100 + 25 * number, 500) for number in range(6)]
+    words = "so many words that a line of the column is full"
+    left = [line(f"left {number} {words}", 300, 100 + 25 * number, 500) for number in range(6)]
+    right = [line(f"right {number} {words}", 860, 100 + 25 * number, 500) for number in range(6)]
     text = read([each for pair in zip(left, right, strict=True) for each in pair])
     assert text.index("left 5") < text.index("right 0")
 

@@ -6,11 +6,11 @@ import ctypes
 import io
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from processing.documents import ocr, pictures
-from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents import marking, ocr, pictures
+from processing.documents.contract import Contents, Inspection, Page, ReadOptions, Rectangle, UnreadableDocument
 from processing.documents.layout import page as layout
 from processing.documents.layout.pieces import Piece, piece
 from processing.documents.limits import Limits
@@ -50,6 +50,20 @@ class Pdf:
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
         pdf = _opened(file, limits)
         return Contents(page_count=len(pdf), pages=_pages(pdf, options))
+
+    def places(
+        self, file: BinaryIO, number: int, passages: Sequence[str], options: ReadOptions, limits: Limits
+    ) -> list[list[Rectangle]] | None:
+        """By the text layer, if there is one to be trusted."""
+        page = _loaded(_opened(file, limits), number - 1)
+        try:
+            doubt = _doubt(page, _text(page)[0])
+            source = PageText(page)
+            found = [marking.rectangles(passage, source) for passage in passages]
+            source.close()
+        finally:
+            page.close()
+        return None if doubt and not all(found) else found
 
 
 def _opened(file: BinaryIO, limits: Limits) -> Any:
