@@ -130,10 +130,8 @@ def _gap(row: Row, neighbour: Row, *, from_top: bool) -> float:
     return min(each.y0 for each in row) - max(each.y1 for each in neighbour)
 
 
-def is_stamp(aside: Piece, text: Sequence[Piece], width: float) -> bool:
-    """Whether text across the page stands beside all of the text that runs along it, or at the page's edge."""
-    if aside.x1 < SIDE * width or aside.x0 > (1 - SIDE) * width:
-        return True
-    left = min((each.x0 for each in text), default=0.0)
-    right = max((each.x1 for each in text), default=width)
-    return aside.x1 < left or aside.x0 > right
+def without_stamps(aside: Sequence[Piece], text: Sequence[Piece], width: float) -> list[Piece]:
+    """The pieces across the page but for those at its edge, or beside all of the text that runs along it."""
+    left = max(min((each.x0 for each in text), default=0.0), SIDE * width)
+    right = min(max((each.x1 for each in text), default=width), (1 - SIDE) * width)
+    return [each for each in aside if each.x1 >= left and each.x0 <= right]

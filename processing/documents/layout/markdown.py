@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from processing.documents.layout.pieces import Piece
+from processing.documents.layout.pieces import RIGHT_TO_LEFT, Piece
 
 # PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
 # Two patterns, of which each begins with what can be searched for quickly.
@@ -77,13 +77,16 @@ def _height(row: Sequence[Piece]) -> float:
 
 
 def joined(row: Sequence[Piece]) -> str:
-    text = row[0].text
+    """A row, from left to right, as text; from right to left where that is how its ends are written."""
     if len(row) == 1:
-        return text
-    for left, right in itertools.pairwise(row):
-        gap = right.x0 - left.x1
-        low = min(left.height, right.height)
-        text += ("  " if gap > low else " " if gap > 0.1 * low else "") + right.text
+        return row[0].text
+    leftwards = bool(RIGHT_TO_LEFT.search(row[0].text) and RIGHT_TO_LEFT.search(row[-1].text))
+    ordered = row[::-1] if leftwards else row
+    text = ordered[0].text
+    for one, other in itertools.pairwise(ordered):
+        gap = one.x0 - other.x1 if leftwards else other.x0 - one.x1
+        low = min(one.height, other.height)
+        text += ("  " if gap > low else " " if gap > 0.1 * low else "") + other.text
     return text
 
 

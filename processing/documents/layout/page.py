@@ -19,6 +19,7 @@ TALL = 1.7  # Heights of a line from which a line is two of them.
 SHORT = 40
 MOST_ODD, MOST_JUMPS = 1, 3
 BODY = 0.2  # The share of letters from which a size is not one of headings.
+MOST_PIECES = 3000
 FULL_PAGE = 15  # pieces
 BLOCK_GAP = 0.8  # Heights of a line.
 
@@ -99,7 +100,7 @@ def markdown_of(words: Sequence[Word], width: float, height: float) -> str:
     sheet = upright(list(words), width, height)
     along = pieces(sheet.words)
     kept = margins.without(along, _size(along), sheet.height) if along else []
-    aside = [each.text for each in sheet.aside if not margins.is_stamp(each, kept, sheet.width)]
+    aside = [each.text for each in margins.without_stamps(sheet.aside, kept, sheet.width)]
     if not kept:
         return markdown.tidy("\n".join(aside))
     size = _size(kept)
@@ -133,7 +134,10 @@ def _size(items: Sequence[Piece], share: float = BODY) -> float:
 
 def _arranged(items: list[Piece], size: float, *, in_order: bool) -> list[Block]:
     """The blocks in reading order: the file's where it reads down each column, else the columns'. Where headings or
-    exercises are numbered, the order is the one that counts upwards."""
+    exercises are numbered, the order is the one that counts upwards. What nobody could read is left as it comes: the
+    work grows faster than the number of pieces."""
+    if len(items) > MOST_PIECES:
+        return [_text([[each] for each in items], 0, size, headings=False)]
     by_columns = _blocks(columns.parts(items, size, in_order=in_order), size, headings=in_order)
     choices = [by_columns]
     if in_order and _reads_down(by_columns):
