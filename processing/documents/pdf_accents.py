@@ -26,6 +26,8 @@ Box = tuple[float, float, float, float]
 def restored(text: str, boxes: Callable[[Sequence[int]], list[Box]]) -> str:
     """The text with its accents on their letters, as long as before. `boxes` gives the boxes (left, top, right,
     bottom) of the characters at some places; it is not asked where there is nothing to do."""
+    if text.isascii() and "`" not in text:
+        return text
     signs = [match.start() for match in LOOSE.finditer(text)][:MOST_SIGNS]
     if not signs or len(text) > LONGEST_PAGE:
         return text

@@ -153,7 +153,7 @@ def _doubt(page: Any, text: str) -> str:
     if len(text) < SOME_CHARACTERS:
         share = PICTURED_SHARE if len(text) < FEW_CHARACTERS else COVERED_SHARE
         return "little" if _pictured_share(page) >= share else ""
-    return "garbage" if len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text) else ""
+    return "garbage" if not text.isascii() and len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text) else ""
 
 
 def _recognised(page: Any, *, trusted: bool) -> str:

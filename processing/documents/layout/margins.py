@@ -17,7 +17,7 @@ APART = 0.75  # Heights of a line between a head or foot and the text.
 LARGER = 1.3
 SMALL, SMALL_APART = 0.75, 2.0
 LONGEST = 160
-REACH = 14  # How many pieces from the top and from the bottom are looked at.
+REACH = 14
 MOST_ROWS = 2
 MOST_CLUSTERS = 3
 PAGE_NUMBER = re.compile(
@@ -29,21 +29,24 @@ PAGE_NUMBER = re.compile(
 Row = Sequence[Piece]
 
 
-def without(items: Sequence[Piece], size: float, height: float) -> list[Piece]:
+def without(items: Sequence[Piece], size: float, height: float, reach: int = REACH) -> list[Piece]:
     """The pieces without heads and feet, in the same order; all of them where nothing else would be left.
 
-    `size` is the height of a line of the text, `height` that of the page.
+    `size` is the height of a line of the text, `height` that of the page; `reach` pieces are looked at from the top and
+    from the bottom.
     """
     inside = sorted((each for each in items if 0 < each.middle < height), key=lambda each: each.y0 + each.y1)
     if len(inside) < 2:
         return inside or list(items)
-    if len(inside) <= 2 * REACH:
+    if len(inside) <= 2 * reach:
         first = last = rows(inside)
     else:
-        first, last = rows(inside[:REACH])[:-1], rows(inside[-REACH:])[1:]
+        first, last = rows(inside[:reach])[:-1], rows(inside[-reach:])[1:]
     top = first[: _peeled(first, size, height, from_top=True)]
     bottom = last[::-1][: _peeled(last[::-1], size, height, from_top=False)]
     gone = {id(each) for row in (*top, *bottom) for each in row}
+    if not gone and len(inside) == len(items):
+        return list(items)
     return [each for each in items if 0 < each.middle < height and id(each) not in gone] or list(items)
 
 

@@ -19,6 +19,7 @@ TALL = 1.7  # Heights of a line from which a line is two of them.
 SHORT = 40
 MOST_ODD, MOST_JUMPS = 1, 3
 BODY = 0.2  # The share of letters from which a size is not one of headings.
+REACH_OF_LINES = 7
 MOST_PIECES = 3000
 FULL_PAGE = 15  # pieces
 BLOCK_GAP = 0.8  # Heights of a line.
@@ -55,7 +56,7 @@ def plain(lines: Sequence[Word], height: float, gaps: Callable[[float], list[tup
         return None
     made = [piece([line]) for line in lines]
     size = _size(made)
-    kept = margins.without(made, size, height)
+    kept = margins.without(made, size, height, reach=REACH_OF_LINES)
     if not _is_simple(kept, size) or _is_broken(kept, gaps(GAP * size)):
         return None
     return markdown.tidy(markdown.paragraphs([[each] for each in kept], size))

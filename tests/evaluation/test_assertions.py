@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import evaluation
 from evaluation import near
 from evaluation.assertions import Assertion
 
@@ -76,6 +77,8 @@ def test_a_text_is_found_where_it_begins() -> None:
 
 def test_it_says_that_the_corpus_is_missing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "evaluation", "reading", "--corpus", str(tmp_path / "none")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=Path(evaluation.__file__).parent.parent
+    )
     assert done.returncode == 0
     assert "There is no corpus" in done.stdout
