@@ -137,7 +137,7 @@ def _text(page: Any) -> tuple[str, str]:
     try:
         if not source.text.strip():
             return "", "none"
-        text = layout.plain(source.lines(), source.height, source.gaps)
+        text = None if source.is_broken() else layout.plain(source.lines(), source.height, source.gaps)
         if text is not None:
             return text, "text" if text else "none"
         text = layout.markdown_of(source.words(), source.width, source.height)

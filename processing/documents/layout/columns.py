@@ -72,7 +72,10 @@ def _cut(items: list[Piece], size: float, *, in_order: bool) -> _Cut | None:
 def _candidates(items: list[Piece], size: float) -> list[float]:
     """Where several lines begin, one below the other."""
     edges: dict[int, list[float]] = {}
+    first = min([each.x0 for each in items]) + size
     for each in items:
+        if each.x0 < first:
+            continue
         edges.setdefault(round(each.x0 / size), []).append(each.x0)
     shared: list[list[float]] = []
     for slot, places in edges.items():

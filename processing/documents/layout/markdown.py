@@ -45,7 +45,7 @@ def _groups(rows: Iterable[Sequence[Piece]], size: float, *, headings: bool) -> 
             top, low = row[0].y0, row[0].y1
         else:
             top, low = min([each.y0 for each in row]), max([each.y1 for each in row])
-        tall = _height(row) if headings else 0.0
+        tall = _height(row, size) if headings else 0.0
         if group:
             between = top - bottom
             if between > PARAGRAPH * size and between > gap + 0.3 * size:
@@ -64,10 +64,12 @@ def _groups(rows: Iterable[Sequence[Piece]], size: float, *, headings: bool) -> 
         yield group
 
 
-def _height(row: Sequence[Piece]) -> float:
-    """The height that three quarters of a row's letters have: a formula's large signs do not make a heading."""
-    if len(row) == 1 and len(row[0].words) == 1:
-        return row[0].height
+def _height(row: Sequence[Piece], size: float) -> float:
+    """The height of most of a row's text; of a tall row the height that three quarters of its letters have: a formula's
+    large signs do not make a heading."""
+    longest = row[0] if len(row) == 1 else max(row, key=lambda each: len(each.text))
+    if longest.height < HEADING_SIZES[-1][0] * size:
+        return longest.height
     heights = sorted((word.y1 - word.y0, len(word.text)) for each in row for word in each.words)
     left = sum(count for _, count in heights) / 4
     for height, count in heights:
@@ -103,7 +105,7 @@ def _heading(texts: Sequence[str], group: Sequence[Sequence[Piece]], size: float
         return ""
     if sum(letter.isalpha() for text in texts for letter in text) < LEAST_LETTERS:
         return ""
-    return _mark(_height(group[0]), size)
+    return _mark(_height(group[0], size), size)
 
 
 def tidy(text: str) -> str:

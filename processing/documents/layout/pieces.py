@@ -6,15 +6,16 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 GAP = 1.0  # Heights of a line that two words stand apart when they are no longer one piece.
+TOUCHING, BACK = 0.3, 0.6
 SAME_LINE = 0.5  # The share of the lower one's height by which two words of one line overlap.
 VERTICAL, SLANTED = 2.0, 0.35  # rise by run
 RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
-@dataclass(slots=True)
-class Word:
+class Word(NamedTuple):
     """A text and its box. `order` is its place in the file, `line` the line it has there; `rise` and `run` lead from
     the middle of its first character to the middle of its last."""
 
@@ -80,30 +81,30 @@ def piece(words: Sequence[Word]) -> Piece:
 
 
 def pieces(words: Iterable[Word]) -> list[Piece]:
-    """Words in the file's order, as pieces in the same order."""
+    """Words in the file's order, as pieces in the same order.
+
+    A word continues a piece on the same line, in either direction of writing; text of another line of the file only
+    where it touches: a raised number, a letter in another font.
+    """
     made: list[list[Word]] = []
     last: Word | None = None
     for word in words:
-        if last is not None and _continues(last, word):
-            made[-1].append(word)
-        else:
-            made.append([word])
+        if last is not None:
+            y0, y1, last_y0, last_y1 = word.y0, word.y1, last.y0, last.y1
+            one, other = last_y1 - last_y0, y1 - y0
+            low, high = (one, other) if one < other else (other, one)
+            overlap = (last_y1 if last_y1 < y1 else y1) - (last_y0 if last_y0 > y0 else y0)
+            gap = word.x0 - last.x1
+            if gap < -low and RIGHT_TO_LEFT.search(word.text):
+                gap = last.x0 - word.x1
+            most = GAP * high if word.line == last.line else TOUCHING * low
+            if overlap >= SAME_LINE * low and -BACK * low <= gap <= most:
+                made[-1].append(word)
+                last = word
+                continue
+        made.append([word])
         last = word
     return [piece(each) for each in made]
-
-
-def _continues(last: Word, word: Word) -> bool:
-    """Whether `word` follows on the same line, in either direction of writing. Text of another line of the file only
-    follows where it touches: a raised number, a letter in another font."""
-    one, other = last.y1 - last.y0, word.y1 - word.y0
-    low, high = (one, other) if one < other else (other, one)
-    if (last.y1 if last.y1 < word.y1 else word.y1) - (last.y0 if last.y0 > word.y0 else word.y0) < SAME_LINE * low:
-        return False
-    gap = word.x0 - last.x1
-    if gap < -low and RIGHT_TO_LEFT.search(word.text):
-        gap = last.x0 - word.x1
-    most = GAP * high if word.line == last.line else 0.3 * low
-    return -0.6 * low <= gap <= most
 
 
 @dataclass(frozen=True, slots=True)
