@@ -176,8 +176,9 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
 
 
 def _method(methods: Mapping[str, int]) -> str:
-    """One word for where the text came from; `mixed` when it came from several places."""
-    used = [method for method in methods if method != "none"]
+    """One word for where the text came from; `mixed` when it came from several places. However a page's own text was
+    put in order, it is `text`; `pages_by_method` tells more."""
+    used = list(dict.fromkeys("text" if method == "layout" else method for method in methods if method != "none"))
     return used[0] if len(used) == 1 else "mixed" if used else "none"
 
 
