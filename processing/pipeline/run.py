@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import resource
 import time
@@ -13,19 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import Error, connection
 
 from modelsregistry import generation, registry, secrets
 from modelsregistry.contract import GenerationRequest, GenerationResult
 from modelsregistry.registry import ModelEntry
 from processing.access import model_access
-from processing.documents import ocr
 from processing.documents.contract import ReadOptions
 from processing.documents.models import StoredDocument
-from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed
-from processing.pipeline import evidence, page_ranges, read, sight, whole
+from processing.pipeline import evidence, page_ranges, read, recognition, sight, whole
 from processing.pipeline.asking import Answered, Asking, Send
 from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
@@ -33,7 +29,6 @@ from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
-from processing.runtime import capacity
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
@@ -56,7 +51,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     report = _Reporter(claim)
     model = patiently(lambda: registry.find(task.model, model_access.asker(task.owner_id, task.api_key_id)), deadline)
 
-    slots = _recognition_slots(parameters, report.note)
+    slots = recognition.slots(parameters, report.note)
     kept = Kept(claim, options, parameters, deadline, report.note)
     password = secrets.decrypt(task.document_secret) or None
     goes_whole = password is None and whole.is_wanted(model, task.document, options, parameters)
@@ -109,13 +104,6 @@ def _read_options(
         except page_ranges.BadPages as error:
             raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
     return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole, only=only)
-
-
-def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) -> RecognitionSlots:
-    """This host's: the data directory may be on a disk that several hosts share."""
-    host = hashlib.sha256(settings.API_V2_HOST_NAME.encode()).hexdigest()[:16]
-    count = capacity.effective_max_concurrent_ocr(parameters, ocr.threads(capacity.usable_cores()))
-    return RecognitionSlots(settings.DATA_DIR / "recognition" / host, count, announce)
 
 
 def _outcome(  # noqa: PLR0913 - what a task comes to

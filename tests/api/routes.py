@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from processing.api.permissions import Administrator, SignedIn
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 UNSAFE = ("post", "put", "patch", "delete")
 NOBODYS = str(uuid.UUID(int=0, version=4))
-NOBODYS_NUMBER = "987654321012345678"
+NOBODYS_NUMBER = "987654"
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Route:
 
     def nobodys_path(self) -> str:
         """The path of something that does not exist."""
-        for nobodys in (NOBODYS, NOBODYS_NUMBER):
+        for nobodys in itertools.product((NOBODYS, NOBODYS_NUMBER), repeat=len(self.parameters)):
             with contextlib.suppress(NoReverseMatch):
-                return self.path(**dict.fromkeys(self.parameters, nobodys))
+                return self.path(**dict(zip(self.parameters, nobodys, strict=True)))
         raise AssertionError(f"{self.name} takes neither a UUID nor a number; say here what it takes")
 
     def __str__(self) -> str:

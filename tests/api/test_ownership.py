@@ -43,6 +43,7 @@ IDS: dict[str, Callable[[Tenant], str] | None] = {
     "task_id": lambda alice: str(Task.objects.get(owner=alice.user, prompt=PROMPT).id),
     "file_id": lambda alice: str(StoredDocument.objects.get(owner=alice.user).pk),
     "key_id": lambda alice: str(alice.key.pk),
+    "number": lambda _: "1",  # of a page
     "id": None,
     "budget_id": lambda _: "1",  # an administrator's
     "revision": lambda _: "1",

@@ -48,14 +48,14 @@ class Pdf:
         return Inspection(pages=len(_opened(file, limits)))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        pdf = _opened(file, limits)
+        pdf = _opened(file, limits, options.password)
         return Contents(page_count=len(pdf), pages=_pages(pdf, options))
 
     def places(
         self, file: BinaryIO, number: int, passages: Sequence[str], options: ReadOptions, limits: Limits
     ) -> list[list[Rectangle]] | None:
         """By the text layer, if there is one to be trusted."""
-        page = _loaded(_opened(file, limits), number - 1)
+        page = _loaded(_opened(file, limits, options.password), number - 1)
         try:
             doubt = _doubt(page, _text(page)[0])
             source = PageText(page)
@@ -66,13 +66,15 @@ class Pdf:
         return None if doubt and not all(found) else found
 
 
-def _opened(file: BinaryIO, limits: Limits) -> Any:
+def _opened(file: BinaryIO, limits: Limits, password: str | None = None) -> Any:
     import pypdfium2
 
     try:
-        pdf = pypdfium2.PdfDocument(_bytes_of(file))
+        pdf = pypdfium2.PdfDocument(_bytes_of(file), password=password)
     except pypdfium2.PdfiumError as error:
         if error.err_code in (FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY):
+            if password is not None:
+                raise UnreadableDocument("The password does not open the PDF.", "wrong_password") from error
             raise UnreadableDocument("The PDF is encrypted and needs a password.", "document_encrypted") from error
         raise UnreadableDocument("The PDF is damaged and cannot be opened.", "document_broken") from error
     if len(pdf) > limits.pdf_pages:
