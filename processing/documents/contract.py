@@ -20,11 +20,14 @@ Rectangle = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read: `images` asks for a picture of every page, no side over `image_max_side` pixels; `ocr` allows text
-    recognition where a page has no usable text of its own; `only` limits the reading to these page numbers;
+    """How to read: `images` asks for a picture of every page, no side over `image_max_side` pixels; with `spare_images`
+    only of those that show more than their text tells, their figures included where `figures` says so; `ocr` allows
+    text recognition where a page has no usable text of its own; `only` limits the reading to these page numbers;
     `password` opens a file that is encrypted, and is shown nowhere."""
 
     images: bool = False
+    spare_images: bool = False
+    figures: bool = True
     ocr: bool = True
     image_max_side: int = 1568
     only: frozenset[int] | None = None

@@ -92,7 +92,8 @@ def _sender(
 def _read_options(
     model: ModelEntry, document: StoredDocument, options: RequestOptions, parameters: Parameters, *, goes_whole: bool
 ) -> ReadOptions:
-    """Page images for a model that sees, recognised text for one that does not; the text alone beside a whole PDF.
+    """Recognised text for a model that does not see. For one that does, pictures of the pages that show more than their
+    text tells, or of all pages where the caller forces them; the text alone beside a whole PDF.
 
     Raises `DocumentFailed` (`invalid_pages`).
     """
@@ -103,7 +104,13 @@ def _read_options(
             only = page_ranges.parse(options.pages, document.pages)
         except page_ranges.BadPages as error:
             raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
-    return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole, only=only)
+    return ReadOptions(
+        images=sees and not goes_whole,
+        spare_images=options.vision_mode == "auto",
+        figures=options.pdf_extract_images is not False,
+        ocr=(not sees or parameters.recognise_beside_vision) and not goes_whole,
+        only=only,
+    )
 
 
 def _outcome(  # noqa: PLR0913 - what a task comes to

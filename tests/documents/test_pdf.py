@@ -6,6 +6,8 @@ import io
 import time
 
 import pytest
+from PIL import Image
+from reportlab.pdfgen.canvas import Canvas
 
 from processing.documents import ocr
 from processing.documents.contract import Page, ReadOptions, UnreadableDocument
@@ -142,3 +144,28 @@ def test_what_is_written_in_a_form_is_read() -> None:
     sheet.acroForm.textfield(name="name", value="Ada Lovelace", x=120, y=740, width=200, height=20)
     sheet.save()
     assert "Ada Lovelace" in read(buffer.getvalue())[0].text
+
+
+def test_a_picture_is_spared_where_the_text_tells_all() -> None:
+    out = io.BytesIO()
+    canvas = Canvas(out)
+    canvas.drawString(72, 700, "A plain page that says all there is to say about the matter at hand.")
+    canvas.showPage()
+    canvas.drawString(72, 700, "A page with a figure that the text does not tell of, and some words beside it.")
+    canvas.drawInlineImage(Image.new("RGB", (400, 300), "navy"), 72, 300, 400, 300)
+    canvas.showPage()
+    for step in range(60):
+        canvas.line(72 + step * 5, 100, 72 + step * 5, 100 + step * 8)
+    canvas.drawString(72, 700, "A page with a drawing made of lines, which is a chart to whoever sees it.")
+    canvas.showPage()
+    canvas.drawInlineImage(Image.effect_noise((400, 500), 90).convert("RGB"), 0, 0, 595, 842)
+    canvas.showPage()
+    canvas.save()
+
+    def shown(**options: object) -> list[bool]:
+        wanted = {"images": True, "ocr": False, "image_max_side": 200, **options}
+        return [page.image is not None for page in read(out.getvalue(), **wanted)]
+
+    assert shown() == [True, True, True, True]
+    assert shown(spare_images=True) == [False, True, True, True]
+    assert shown(spare_images=True, figures=False) == [False, False, False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import itertools
 import mmap
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 SIGNATURE_WITHIN = 1024
 NOT_A_PDF = (b"MZ", b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY = 4, 5
-FPDF_PAGEOBJ_IMAGE = 3
+FPDF_PAGEOBJ_PATH, FPDF_PAGEOBJ_IMAGE = 2, 3
+FIGURE_SHARE, STROKES_OF_DRAWING = 0.05, 40
 
 GARBAGE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
 GARBAGE_SHARE = 0.15
@@ -110,17 +112,30 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
     except pypdfium2.PdfiumError:
         return Page(number, "", "none")  # One page that is damaged does not spoil the others.
     try:
-        text, method = _text(page)
-        if options.ocr and (doubt := _doubt(page, text)):
+        text, method = own = _text(page)
+        doubt = _doubt(page, text) if options.ocr or options.spare_images else ""
+        if options.ocr and doubt:
             seen = _recognised(page, trusted=doubt == "little")
             if len(seen) > len(text) or (seen and doubt == "garbage"):
                 text, method = seen, "ocr"
-        image = (
-            pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
-        )
+        shown = options.images and (not options.spare_images or bool(doubt) or _shows_more(page, own[1], options))
+        image = pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if shown else None
         return Page(number, text, method, image, "image/jpeg" if image else None)
     finally:
         page.close()
+
+
+def _shows_more(page: Any, method: str, options: ReadOptions) -> bool:
+    """Whether something of the page is lost in its text: the order of a page that is no plain one, a figure, a
+    drawing."""
+    if method == "layout":
+        return True
+    return options.figures and (_pictured_share(page) >= FIGURE_SHARE or _has_drawing(page))
+
+
+def _has_drawing(page: Any) -> bool:
+    strokes = page.get_objects(filter=(FPDF_PAGEOBJ_PATH,), max_depth=2)
+    return sum(1 for _ in itertools.islice(strokes, STROKES_OF_DRAWING)) == STROKES_OF_DRAWING
 
 
 def _loaded(pdf: Any, index: int) -> Any:
