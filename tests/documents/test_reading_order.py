@@ -198,6 +198,19 @@ def test_a_list_is_no_table() -> None:
     assert in_order(text, "point 1", "point 5")
 
 
+def test_a_table_of_contents_and_a_formula_are_no_tables() -> None:
+    def draw(sheet: Canvas) -> None:
+        write(sheet, PROSE[:3])
+        table(
+            sheet,
+            [[f"{number}.", "A chapter of it", ". . . . . . . . .", f"{number}7"] for number in range(1, 6)],
+            y=640,
+        )
+        table(sheet, [["sum =", "a", "+ b"], ["= c", "{ d", "}"], ["= e", "f", "∈ g"]], y=500)
+
+    assert "| --- |" not in drawn(draw).text
+
+
 def test_labels_and_their_values_share_a_line() -> None:
     def draw(sheet: Canvas) -> None:
         write(sheet, PROSE[:3])

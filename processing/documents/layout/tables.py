@@ -14,10 +14,13 @@ LIST_MARK = re.compile(r"[•●○▪■□◦‣⁃·*–-]|\(?(?:\d{1,3}|[a-z
 FIGURE = re.compile(r"[(\[+−–-]?[$€£¥]?\s?\d[\d.,:%/'’]*\s?[)\]%€$£KMBTkmbt]{0,2}|[-–—%]")
 CURRENCY = re.compile(r"[$€£¥]|[A-Z]{3}")
 NEAR = 0.7  # The share of the distance between rows within which a line belongs to the row beside it.
+SIGN = re.compile(r"[=∑∫∏√∂∇∈∉⊂⊆∩∪∀∃⇒⇔→↦≅≈≡∞{}⟨⟩∅]")
+LEADER = re.compile(r"(?:\.\s?){5}")
 FAR = 1.5  # Heights of a line between two rows of one table.
 CROSSED = 0.34  # The share of the rows in which a cell may be wider than its column.
 CLASHES = 0.2  # The share of the rows that may have two cells in one column.
-BLANK = 0.4  # Heights of a line between two columns.
+UNEVEN, FORMULA = 0.2, 0.3  # By how much heights differ; the share of cells from which rows are formulas.
+BLANK = 0.55  # Heights of a line between two columns.
 SPLIT = 0.55  # Heights of a line between two words that are two cells.
 CLOSE = 0.8  # Heights of a line between a row and what still belongs to it.
 LONGEST_LINE = 60  # letters of a line of a cell
@@ -84,12 +87,12 @@ def _belong(left: Piece, right: Piece, size: float) -> bool:
 
 def _run(rows: Sequence[Row], start: int, size: float, width: float) -> int:
     """The end of the rows, from `start`, that may be one table: with cells side by side, and few others between."""
-    if len(rows[start]) < 2:
+    if len(rows[start]) < 2 or _has_leader(rows[start]):
         return start
     end = start + 1
     single = 0
     for place in range(start + 1, len(rows)):
-        if _top(rows[place]) - _bottom(rows[place - 1]) > FAR * size:
+        if _top(rows[place]) - _bottom(rows[place - 1]) > FAR * size or _has_leader(rows[place]):
             break
         if len(rows[place]) > 1:
             single, end = 0, place + 1
@@ -101,6 +104,11 @@ def _run(rows: Sequence[Row], start: int, size: float, width: float) -> int:
         if single > MOST_SINGLE or _is_prose(rows[place][0], width):
             break
     return end
+
+
+def _has_leader(row: Row) -> bool:
+    """Whether dots lead from a title to its page, as in a table of contents."""
+    return any(LEADER.search(each.text) for each in row)
 
 
 def _continues(each: Piece, rows: Sequence[Row], size: float) -> bool:
@@ -127,13 +135,23 @@ def _table(rows: Sequence[Row], start: int, end: int, size: float) -> Table | No
     """The longest table that begins in the row at `start`."""
     while end - start >= 2:
         columns = _columns(rows[start:end], size)
-        if len(columns) >= 2 and _agree(rows[start:end], columns):
+        if len(columns) >= 2 and _agree(rows[start:end], columns) and not _is_formula(rows[start:end]):
             first = _with_heads(rows, start, columns, size)
             cells = _cells(rows[first:end], columns, size)
             if _is_sound(cells):
                 return Table(first, end, cells)
         end = _shorter(rows, start, end, size)
     return None
+
+
+def _is_formula(rows: Sequence[Row]) -> bool:
+    """Whether the rows are rather formulas, with signs of many sizes and their limits above and below."""
+    cells = [each for row in rows for each in row]
+    heights = sorted([each.height for each in cells])
+    usual = heights[len(heights) // 2]
+    uneven = sum(abs(height - usual) > UNEVEN * usual for height in heights)
+    signs = sum(bool(SIGN.search(each.text)) for each in cells)
+    return max(uneven, signs) > FORMULA * len(cells)
 
 
 def _agree(rows: Sequence[Row], columns: Sequence[tuple[float, float]]) -> bool:
@@ -315,9 +333,11 @@ def _is_sound(cells: list[list[str]]) -> bool:
     """Whether the cells look like a table's, and not like a list, columns of prose, or labels with their values."""
     width, height = len(cells[0]), len(cells)
     filled = [cell for row in cells for cell in row if cell]
-    if height < (3 if width == 2 else 2) or len(filled) < (0.4 if height > 2 else 0.7) * width * height:
+    if height < (3 if width == 2 else 2) or len(filled) < (0.4 if height > 2 else 0.85) * width * height:
         return False
     if sum(map(len, filled)) > LONGEST_CELL * len(filled):
+        return False
+    if sum(len(cell) == 1 and not cell.isdigit() for cell in filled) * 2 > len(filled):
         return False
     marks = [row[0] for row in cells if row[0]]
     if sum(bool(LIST_MARK.fullmatch(mark)) for mark in marks) * 2 > len(marks):
