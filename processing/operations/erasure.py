@@ -50,7 +50,7 @@ def erase_task(owner_id: int, task_id: uuid.UUID, by: Actor) -> None:
             raise NotFound("There is no such task.", "task_not_found")
         if task.status not in FINAL:
             lifecycle.cancel(owner_id, task_id, by)
-        own.delete()
+        own.only("seq").delete()
         if document is not None:
             _erase(document)
         audit.record(by, "erased", lifecycle.target(task_id, owner_id), {"document": document_id and str(document_id)})
@@ -131,7 +131,7 @@ def _erase_some_tasks(user: User, by: Actor) -> Counter[str]:
             if status not in FINAL:
                 with contextlib.suppress(InvalidInput):  # It may have ended meanwhile.
                     lifecycle.cancel(user.pk, task_id, by)
-        deleted = own.filter(seq__in=[seq for seq, _id, _status in rows]).delete()[1]
+        deleted = own.filter(seq__in=[seq for seq, _id, _status in rows]).only("seq").delete()[1]
     return _by_name(deleted)
 
 
