@@ -34,8 +34,8 @@ _PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each restart of a clu
 
 
 def run(deliver: Callable[[], None] | None = None) -> int:
-    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0. `deliver` is
-    what a process beside the cluster does, until SIGTERM.
+    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0. `deliver`
+    is what a process beside the cluster does, until SIGTERM.
 
     Raises `host.NameTakenError` where another cluster has this host's name.
     """

@@ -1,7 +1,7 @@
 """What has ended and has not been told yet: a row for each end of a task, written in the transaction that ends it.
 
-Whoever tells of ends (`delivery`) reads the rows, and takes each away in the transaction that makes what it tells. So no
-end is lost when a process dies, and none is told twice.
+Whoever tells of ends (`delivery`) reads the rows, and takes each away in the transaction that makes what it tells. So
+no end is lost when a process dies, and none is told twice.
 """
 
 from __future__ import annotations

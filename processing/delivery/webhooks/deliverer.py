@@ -11,6 +11,7 @@ import logging
 import queue
 import signal
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,8 +75,8 @@ class Deliverer:
         self._end()
 
     def look(self) -> bool:
-        """Write what became of messages, take up what has ended, claim and send what is due; returns at once. True where
-        there may be more to do."""
+        """Write what became of messages, take up what has ended, claim and send what is due; returns at once. True
+        where there may be more to do."""
         self._write()
         announced = messages.announce_ended_tasks()
         claimed = self._claim()
@@ -246,7 +247,7 @@ def _changes(claimed: _Claimed, outcome: Outcome, now: datetime) -> dict[str, ob
     return {**told, "next_at": now + pause}
 
 
-def _account(endpoint_id: object, outcome: Outcome, now: datetime, *, is_test: bool) -> None:
+def _account(endpoint_id: uuid.UUID, outcome: Outcome, now: datetime, *, is_test: bool) -> None:
     """What an endpoint's row says of how it does; one that says it is gone, or has failed for days, is disabled."""
     endpoint = WebhookEndpoint.objects.get(pk=endpoint_id)
     row = WebhookEndpoint.objects.filter(pk=endpoint.pk)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -179,18 +180,7 @@ def send_again(seq: int, by: Actor) -> bool:
 
 def renew_secrets() -> int:
     """Encrypt anew what a former `SECRET_KEY` encrypted, so that it can go. Returns how many rows."""
-    renewed = 0
-    for kind in (WebhookEndpoint, SigningSecret):
-        for row in kind.objects.only("pk", "secret_encrypted", "previous_encrypted").iterator():
-            former = {name: getattr(row, name) for name in ("secret_encrypted", "previous_encrypted")}
-            try:
-                current = {name: signing.renewed(stored) for name, stored in former.items()}
-            except ModelError:
-                logger.warning("webhook secret cannot be read", extra={"row": str(row.pk)})
-                continue
-            if current != former:
-                renewed += kind.objects.filter(pk=row.pk, **former).update(**current)
-    return renewed
+    return _renewed(WebhookEndpoint.objects.all()) + _renewed(SigningSecret.objects.all())
 
 
 def target(endpoint: WebhookEndpoint) -> Target:
@@ -204,3 +194,17 @@ def _replace(row: WebhookEndpoint | SigningSecret, overlap: timedelta) -> str:
     row.previous_until = timezone.now() + overlap if overlap else None
     row.secret_encrypted = signing.encrypt(secret)
     return secret
+
+
+def _renewed(rows: QuerySet[Any]) -> int:
+    renewed = 0
+    for row in rows:
+        former = {name: getattr(row, name) for name in ("secret_encrypted", "previous_encrypted")}
+        try:
+            current = {name: signing.renewed(stored) for name, stored in former.items()}
+        except ModelError:
+            logger.warning("webhook secret cannot be read", extra={"row": str(row.pk)})
+            continue
+        if current != former:
+            renewed += rows.filter(pk=row.pk, **former).update(**current)
+    return renewed

@@ -61,8 +61,8 @@ class WebhookEndpoint(_Signing):
 
 
 class SigningSecret(_Signing):
-    """What a caller's messages to addresses that are not registered are signed with: an API key's, or, without a key, its
-    user's."""
+    """What a caller's messages to addresses that are not registered are signed with: an API key's, or, without a key,
+    a user's."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     api_key = models.ForeignKey("processing.ApiKey", null=True, blank=True, on_delete=models.CASCADE, related_name="+")

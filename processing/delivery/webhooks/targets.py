@@ -1,5 +1,5 @@
-"""Where webhooks may go: by HTTP, without credentials in the URL, to the public Internet or to networks that the operator
-allows. Asked when a URL is given, and again, of the address that is connected to, at every try."""
+"""Where webhooks may go: by HTTP, without credentials in the URL, to the public Internet or to networks that the
+operator allows. Asked when a URL is given, and again, of the address that is connected to, at every try."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from modelsregistry.addresses import AddressNotAllowed, public_addresses, requir
 from processing.errors import InvalidInput
 
 MAX_LENGTH = 2000
-_PLAIN = re.compile(
-    r"https?://[!#-;=?-\[\]_a-z~%]+", re.IGNORECASE | re.ASCII
-)  # no space, quote, control character or backslash
+# No space, no quote, no control character, no backslash: nothing that two readers of a URL take differently.
+_PLAIN = re.compile(r"https?://[!#-;=?-\[\]_a-z~%]+", re.IGNORECASE | re.ASCII)
 _LOWEST_FREE_PORT = 1024
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOKUP = 2.0  # seconds that a caller waits for a name to be looked up
-_lookups = threading.BoundedSemaphore(
-    8
-)  # in this process at once: a name server that hangs must not hold up the service
+_lookups = threading.BoundedSemaphore(8)  # of this process at once, whatever a name server does
 
 
 class URLNotAllowed(InvalidInput):
@@ -36,8 +33,7 @@ def require_allowed(url: str) -> str:
     """The URL as it is kept. Raises `URLNotAllowed`, also for a name that stands for a private address. A name that
     cannot be looked up just now is taken: it is looked up again when there is something to send."""
     parsed = parse(url)
-    addresses_allowed = _looked_up(parsed.host, port_of(parsed))
-    if not addresses_allowed:
+    if _is_private(parsed.host, port_of(parsed)):
         raise _private()
     return str(parsed)
 
@@ -79,25 +75,26 @@ def _private() -> URLNotAllowed:
     return URLNotAllowed("The URL's host is on a private network or on this host.")
 
 
-def _looked_up(host: str, port: int) -> bool:
-    """Whether the host's addresses are allowed, as far as can be told within two seconds."""
+def _is_private(host: str, port: int) -> bool:
+    """Whether one of the host's addresses is not allowed, as far as can be told within two seconds."""
     if not _lookups.acquire(blocking=False):
-        return True
+        return False
     answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
     threading.Thread(target=_look_up, args=(host, port, answers), name="lookup", daemon=True).start()
     try:
         return answers.get(timeout=_LOOKUP)
     except queue.Empty:
-        return True
+        return False
 
 
 def _look_up(host: str, port: int, answers: queue.SimpleQueue[bool]) -> None:
+    is_private = False
     try:
         public_addresses(host, port, settings.API_V2_WEBHOOK_NETWORKS)
-        answers.put(True)
     except AddressNotAllowed:
-        answers.put(False)
+        is_private = True
     except OSError:
-        answers.put(True)
+        pass
     finally:
         _lookups.release()
+        answers.put(is_private)
