@@ -19,7 +19,7 @@ from tests.conftest import Tenant
 from tests.delivery.conftest import TAKEN, Clock, Delivering, Receiver, completed, registered, row
 from tests.modelsregistry.stand_in import Exchange, respond
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 FAILS = respond(503, b"")
 
 

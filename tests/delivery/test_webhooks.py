@@ -20,7 +20,7 @@ from tests.conftest import Tenant
 from tests.delivery.conftest import Clock, Delivering, Receiver, completed, registered, row
 from tests.tasks.test_lifecycle import claimed, submitted
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_it_works(alice: Tenant, receiver: Receiver, deliverer: Delivering) -> None:

@@ -14,9 +14,9 @@ from modelsregistry.addresses import AddressNotAllowed, public_addresses, requir
 from processing.errors import InvalidInput
 
 MAX_LENGTH = 2000
-# No space, no quote, no control character, no backslash: nothing that two readers of a URL take differently.
-_PLAIN = re.compile(r"https?://[!#-;=?-\[\]_a-z~%]+", re.IGNORECASE | re.ASCII)
-_LOWEST_FREE_PORT = 1024
+# No space, quote, control character or backslash, and no fragment: nothing that two readers of a URL take differently.
+_PLAIN = re.compile(r"https?://[!$-;=?-\[\]_a-z~]+", re.IGNORECASE | re.ASCII)
+_LOWEST_FREE_PORT, _HIGHEST_PORT = 1024, 65_535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOKUP = 2.0  # seconds that a caller waits for a name to be looked up
 _lookups = threading.BoundedSemaphore(8)  # of this process at once, whatever a name server does
@@ -49,13 +49,13 @@ def parse(url: str) -> httpx.URL:
         raise URLNotAllowed("This is no URL.") from None
     if not parsed.host:
         raise URLNotAllowed("The URL names no host.")
-    if parsed.userinfo or "@" in parsed.netloc.decode("ascii", "replace"):
+    if "@" in re.split("[/?]", url.partition("://")[2])[0]:
         raise URLNotAllowed("The URL holds a user name or a password. Put a token into the path instead.")
     try:
         require_public_name(parsed.host, settings.API_V2_WEBHOOK_NETWORKS)
     except AddressNotAllowed:
         raise _private() from None
-    if port not in _DEFAULT_PORTS.values() and port < _LOWEST_FREE_PORT:
+    if port not in _DEFAULT_PORTS.values() and not _LOWEST_FREE_PORT <= port <= _HIGHEST_PORT:
         raise URLNotAllowed("The port must be 80, 443 or one from 1024 on.")
     return parsed
 
