@@ -260,6 +260,7 @@ def test_of_two_deliverers_one_sends(
     assert len({message.headers["webhook-id"] for message in receiver.received}) == len(receiver.received) == 6
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_database_that_is_away_loses_no_outcome(
     alice: Tenant, receiver: Receiver, deliverer: Delivering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
