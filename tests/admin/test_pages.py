@@ -65,7 +65,7 @@ def rows(
     cached = CachedResult.objects.create(owner=task.owner, kind="answer", content=b"...", expires_at=timezone.now())
     audit.record(audit.SERVICE, "revoked", audit.Target("key", "1", "laptop"))
     return {
-        "processing.auditentry": AuditEntry.objects.get(),
+        "processing.auditentry": AuditEntry.objects.get(action="revoked"),
         "processing.cachedresult": cached,
         "processing.task": task,
         "processing.storeddocument": document,
