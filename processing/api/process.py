@@ -73,6 +73,7 @@ class ProcessViewSet(FileViewSet):
                 configuration_revision=in_force.revision,
                 request_id=request_id(request._request),
                 webhook_url=asked.get("webhook_url", ""),
+                document_password=asked.get("file_password", ""),
             ),
             in_force.parameters,
         )
@@ -82,7 +83,7 @@ class ProcessViewSet(FileViewSet):
     def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
         owner = caller(request)
         if asked.get("file") is not None:
-            return take_in(owner, asked["file"], parameters)
+            return take_in(owner, asked["file"], parameters, asked.get("file_password"))
         document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()
         if document is None:
             raise NotFound("There is no such file.", "file_not_found")

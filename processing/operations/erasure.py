@@ -20,6 +20,7 @@ from django.db import Error, connection, transaction
 
 from processing.access import audit
 from processing.access.audit import Actor, Target
+from processing.delivery.webhooks import messages
 from processing.documents import disposal, store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound
@@ -86,6 +87,7 @@ def erase_owner(user: User, by: Actor, *, keep_user: bool = False) -> dict[str, 
             break
         gone += erased
     gone["cached results"] += upkeep.forget_all(user.pk)
+    gone["webhook deliveries"] += messages.forget_owner(user.pk)
     owner_id, target = user.pk, Target("user", str(user.pk), user.get_username())
     with transaction.atomic():
         if not keep_user:

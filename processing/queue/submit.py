@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from processing.access import audit
-from processing.access.audit import Actor, Target
+from processing.access.audit import Actor
 from processing.documents import store
 from processing.errors import InvalidInput, LimitReached, NotFound, ServiceUnavailable
 from processing.queue import admission, line, pace, retention
@@ -73,7 +73,7 @@ def retry(owner_id: int, task_id: uuid.UUID, actor: Actor, parameters: Parameter
             task.refresh_from_db(fields=["status"])
             _require_retryable(task)
             raise _document_gone()
-        audit.record(actor, "retried", Target("task", str(task_id)))
+        audit.record(actor, "retried", lifecycle.target(task_id, owner_id))
     task.refresh_from_db()
     return task, place_of(task.seq, task.priority)
 

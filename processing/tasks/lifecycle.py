@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from modelsregistry import secrets
 from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
@@ -47,7 +48,7 @@ _ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what a
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; `webhook_url` is told of
-    the task's end."""
+    the task's end; `document_password` opens the document, and is kept encrypted until the task is completed."""
 
     owner_id: int
     api_key_id: int | None
@@ -58,6 +59,7 @@ class Submission:
     configuration_revision: int
     request_id: str
     webhook_url: str = ""
+    document_password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def submit(submission: Submission) -> Task:
         prompt=submission.prompt,
         model=submission.model,
         options=submission.options,
+        document_secret=secrets.encrypt(submission.document_password),
         configuration_revision=submission.configuration_revision,
         filename=document.filename,
         file_size=document.size,
@@ -158,7 +161,8 @@ def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = Non
         spent,
         progress=100.0,
         step="completed",
-        past_attempts=attempts.ended("completed"),
+        past_attempts=attempts.last(claim.task, "completed"),
+        document_secret="",
         result=outcome.result,
         model_used=outcome.model_used,
         pages=outcome.pages,
@@ -188,7 +192,7 @@ def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = ()) -> b
         Status.FAILED,
         spent,
         step="failed",
-        past_attempts=attempts.ended("failed", error.code),
+        past_attempts=attempts.last(task, "failed", error.code),
         error=error.detail,
         error_type=error.error_type,
         error_code=error.code,
@@ -255,6 +259,7 @@ def retry(owner_id: int, task_id: uuid.UUID) -> bool:
         status=Status.QUEUED,
         step="waiting to be tried again",
         progress=0.0,
+        past_attempts=attempts.with_end(),
         attempts=0,
         max_attempts=ATTEMPTS,
         lease_token=F("lease_token") + 1,

@@ -63,6 +63,11 @@ def forget(subject: uuid.UUID) -> None:
     WebhookDelivery.objects.filter(subject=subject).delete()
 
 
+def forget_owner(owner_id: int) -> int:
+    """Take away all messages of a user, whatever they are about. Returns how many."""
+    return WebhookDelivery.objects.filter(owner=owner_id).delete()[0]
+
+
 def announce_ended_tasks() -> int:
     """Take up the ends of tasks that nobody has told of. Returns how many, at most a hundred."""
     untold = endings.untold(_AT_ONCE)

@@ -6,12 +6,15 @@ import ctypes
 import io
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from processing.documents import ocr, pictures
-from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents import marking, ocr, pictures
+from processing.documents.contract import Contents, Inspection, Page, ReadOptions, Rectangle, UnreadableDocument
+from processing.documents.layout import page as layout
+from processing.documents.layout.pieces import Piece, piece
 from processing.documents.limits import Limits
+from processing.documents.pdf_text import PageText
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,15 +24,10 @@ NOT_A_PDF = (b"MZ", b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GI
 FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY = 4, 5
 FPDF_PAGEOBJ_IMAGE = 3
 
-# PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
-# Two patterns, of which each begins with what can be searched for quickly.
-MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad](?:\r?\n)?")
-HYPHEN = re.compile(r"-(?<=[^\W\d_]-)\r?\n(?=[a-zß-ÿ])")
-WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
 GARBAGE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
 GARBAGE_SHARE = 0.15
-FEW_CHARACTERS = 30
-SCANNED_SHARE = 0.25
+FEW_CHARACTERS, PICTURED_SHARE = 30, 0.25
+SOME_CHARACTERS, COVERED_SHARE = 300, 0.7
 INK_CONTRAST = 40
 GLANCE_SIDE = 200
 
@@ -52,6 +50,20 @@ class Pdf:
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
         pdf = _opened(file, limits)
         return Contents(page_count=len(pdf), pages=_pages(pdf, options))
+
+    def places(
+        self, file: BinaryIO, number: int, passages: Sequence[str], options: ReadOptions, limits: Limits
+    ) -> list[list[Rectangle]] | None:
+        """By the text layer, if there is one to be trusted."""
+        page = _loaded(_opened(file, limits), number - 1)
+        try:
+            doubt = _doubt(page, _text(page)[0])
+            source = PageText(page)
+            found = [marking.rectangles(passage, source) for passage in passages]
+            source.close()
+        finally:
+            page.close()
+        return None if doubt and not all(found) else found
 
 
 def _opened(file: BinaryIO, limits: Limits) -> Any:
@@ -96,11 +108,11 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
     except pypdfium2.PdfiumError:
         return Page(number, "", "none")  # One page that is damaged does not spoil the others.
     try:
-        text = _text(page)
-        method = "text" if text else "none"
-        if options.ocr and _unusable(page, text):
-            seen = ocr.recognise(_rendered(page, ocr.MAX_PIXELS**0.5))
-            text, method = (seen, "ocr") if seen else (text, method)
+        text, method = _text(page)
+        if options.ocr and (doubt := _doubt(page, text)):
+            seen = _recognised(page, trusted=doubt == "little")
+            if len(seen) > len(text) or (seen and doubt == "garbage"):
+                text, method = seen, "ocr"
         image = (
             pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
         )
@@ -119,23 +131,42 @@ def _loaded(pdf: Any, index: int) -> Any:
     return pdf[index]
 
 
-def _text(page: Any) -> str:
-    textpage = page.get_textpage()
+def _text(page: Any) -> tuple[str, str]:
+    """The page's own text as Markdown, and the way it was read: line by line where that does."""
+    source = PageText(page)
     try:
-        text: str = textpage.get_text_range()
+        if not source.text.strip():
+            return "", "none"
+        text = None if source.is_broken() else layout.plain(source.lines(), source.height, source.gaps)
+        if text is not None:
+            return text, "text" if text else "none"
+        text = layout.markdown_of(source.words(), source.width, source.height)
+        return text, "layout" if text else "none"
     finally:
-        textpage.close()
-    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
-    return WITHOUT_MEANING.sub("", text).strip()
+        source.close()
 
 
-def _unusable(page: Any, text: str) -> bool:
-    """Whether the page shows more than its text layer tells."""
+def _doubt(page: Any, text: str) -> str:
+    """Why the page may show more than its text layer tells: `nothing`, `little` or `garbage` is there; else empty."""
     if not text:
-        return _has_ink(page)
-    if len(text) < FEW_CHARACTERS:
-        return _pictured_share(page) >= SCANNED_SHARE
-    return len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text)
+        return "nothing" if _has_ink(page) else ""
+    if len(text) < SOME_CHARACTERS:
+        share = PICTURED_SHARE if len(text) < FEW_CHARACTERS else COVERED_SHARE
+        return "little" if _pictured_share(page) >= share else ""
+    return "garbage" if not text.isascii() and len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text) else ""
+
+
+def _recognised(page: Any, *, trusted: bool) -> str:
+    """The page's text by recognition, beside what its text layer holds if that is to be trusted."""
+    side = ocr.MAX_PIXELS**0.5
+    scale = max(*page.get_size(), 1.0) / side
+    seen = ocr.pieces(ocr.recognise(_rendered(page, side)), scale)
+    written: list[Piece] = []
+    if trusted:
+        source = PageText(page)
+        written = [piece([line]) for line in source.lines()]
+        source.close()
+    return layout.recognised([*written, *(each for each in seen if not each.is_over(written))], page.get_height())
 
 
 def _has_ink(page: Any) -> bool:

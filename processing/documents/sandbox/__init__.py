@@ -9,22 +9,22 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 
-from processing.documents.contract import Format, Inspection, ReadOptions
+from processing.documents.contract import Format, Inspection, PagePicture, ReadOptions
 from processing.documents.recognition_slots import RecognitionSlots
-from processing.documents.sandbox.client import Sandbox, Source
+from processing.documents.sandbox.client import Sandbox, ShownPage, Source
 from processing.documents.sandbox.reading import Reading
 
-__all__ = ["Reading", "Sandbox", "Source", "inspect", "reading"]
+__all__ = ["Reading", "Sandbox", "ShownPage", "Source", "inspect", "page_picture", "reading"]
 
 _sandbox = Sandbox()
 
 
-def inspect(file: Source, format: Format, *, timeout: float = 10) -> Inspection:
-    """Whether a file is whole, and how many pages it has; `timeout` is in seconds.
+def inspect(file: Source, format: Format, *, timeout: float = 10, password: str | None = None) -> Inspection:
+    """Whether a file is whole, and how many pages it has; `timeout` is in seconds, `password` opens what is encrypted.
 
     Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
-    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout)
+    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout, password=password)
 
 
 def reading(
@@ -41,3 +41,21 @@ def reading(
     `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
     return _sandbox.reading(file, format, options, deadline=deadline, recognition=recognition)
+
+
+def page_picture(
+    file: Source,
+    format: Format,
+    shown: ShownPage,
+    options: ReadOptions,
+    *,
+    deadline: float,
+    recognition: RecognitionSlots | None = None,
+) -> PagePicture:
+    """A page as a PNG with passages marked, and where they stand; `deadline` is a `time.monotonic()` value.
+
+    Of `options`, `image_max_side` bounds the picture's sides in pixels, and `ocr` allows to look for passages by text
+    recognition, when one of the slots of `recognition` is free. The first 20 passages are looked for, each by its first
+    1,000 characters. Raises as `reading` does, and `NotFound` (`no_such_page`, `no_page_picture`).
+    """
+    return _sandbox.page_picture(file, format, shown, options, deadline=deadline, recognition=recognition)

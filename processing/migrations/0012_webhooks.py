@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('processing', '0010_admin_lists_and_retries'),
+        ('processing', '0011_document_secret'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,1 @@
+"""How well a corpus of foreign documents is read and answered. Not tests: they pass or fail no build."""
