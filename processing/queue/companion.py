@@ -14,7 +14,8 @@ from processing.queue import cluster
 
 
 class Companion:
-    """Runs `work`, which returns after SIGTERM, in a process named `name`. What it dies of, the cluster outlives."""
+    """Runs `work`, which returns after SIGTERM, in a process named `name` (at most 8 letters). What it dies of, the
+    cluster outlives."""
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         self._name = name

@@ -50,7 +50,7 @@ class Supervisor:
     """Keeps one cluster at work until `stop` is set; `hurry` cuts its end short."""
 
     def __init__(self, deliver: Callable[[], None] | None = None) -> None:
-        self._deliverer = None if deliver is None else Companion("deliverer", deliver)
+        self._deliverer = None if deliver is None else Companion("delivery", deliver)
         self._delivered = 0.0  # when the deliverer was last started
         self.stop = threading.Event()
         self.hurry = threading.Event()
