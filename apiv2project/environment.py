@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import ipaddress
 import os
 import re
 import secrets
@@ -69,8 +70,16 @@ def _redis(url: str) -> str:
     return url
 
 
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("takes networks such as 10.1.0.0/16, separated by commas") from None
+
+
 Words = Annotated[list[str], BeforeValidator(_split)]
 Paths = Annotated[list[Annotated[str, AfterValidator(_path)]], BeforeValidator(_split)]
+Networks = Annotated[list[Annotated[Any, AfterValidator(_network)]], BeforeValidator(_split)]
 Secret = Annotated[str, AfterValidator(_no_placeholder)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
@@ -106,6 +115,7 @@ class Environment(BaseModel):
     local_llm: Literal["auto", "off"] = Field("auto", alias="API_V2_LOCAL_LLM")
     local_llm_context: int = Field(8192, alias="API_V2_LOCAL_LLM_CONTEXT", ge=256, le=1_048_576)
     local_llm_idle: int = Field(300, alias="API_V2_LOCAL_LLM_IDLE", ge=1, le=86_400)
+    webhook_networks: Networks = Field([], alias="API_V2_WEBHOOK_NETWORKS")
     debug: bool = Field(default=False, alias="DEBUG")
     log_level: Upper = Field("INFO", alias="OPEN_WEBUI_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     src_log_levels: Json[dict[str, str]] = Field(default_factory=dict, alias="SRC_LOG_LEVELS")

@@ -26,6 +26,7 @@ API_V2_HOST_NAME = ENV.host_name
 NUM_PROXIES = ENV.num_proxies
 ENABLE_API_KEY = ENV.enable_api_key
 API_KEY_ALLOWED_ENDPOINTS = tuple(ENV.api_key_allowed_endpoints)
+API_V2_WEBHOOK_NETWORKS = tuple(ENV.webhook_networks)
 API_V2_CONCURRENCY_POLICY = ENV.concurrency_policy
 
 # Django's debug pages would show settings and source to a client: `DEBUG=true` raises the log level alone.

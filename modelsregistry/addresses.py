@@ -7,9 +7,11 @@ resolved once, every address found is looked at, and the caller connects to one 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
 
 # Source: IANA's registries of special-purpose IPv4 and IPv6 addresses, and of IPv4 multicast. `ipaddress.is_global`
 # follows them too, but differently from one Python release to the next, and counts multicast as global.
@@ -74,13 +76,18 @@ def is_public(address: str | Address) -> bool:
     return address in _OPEN_V6 and not any(address in block for block in _CLOSED_V6)
 
 
-def public_addresses(host: str, port: int) -> tuple[str, ...]:
+def is_allowed(address: str, also: Networks = ()) -> bool:
+    """Whether the address is public, or in one of the networks that were allowed beside."""
+    return is_public(address) or _is_in(address, also)
+
+
+def public_addresses(host: str, port: int, also: Networks = ()) -> tuple[str, ...]:
     """The addresses of a host, in the order in which to try them. Resolves its name once.
 
-    Raises `AddressNotAllowed` when one of them is not public, as a name with both kinds is an attack or a mistake;
-    `OSError` when the name cannot be resolved.
+    Raises `AddressNotAllowed` when one of them is neither public nor in the networks `also`, as a name with both kinds
+    is an attack or a mistake; `OSError` when the name cannot be resolved.
     """
-    require_public_name(host)
+    require_public_name(host, also)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # a label that is empty or too long for DNS
@@ -88,20 +95,28 @@ def public_addresses(host: str, port: int) -> tuple[str, ...]:
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses:
         raise OSError("a name without addresses")
-    if not all(map(is_public, addresses)):
+    if not all(is_allowed(address, also) for address in addresses):
         raise AddressNotAllowed(host)
     return addresses
 
 
-def require_public_name(host: str) -> None:
-    """Raises `AddressNotAllowed` when the host is, without asking anybody, not public: an address, in whatever notation
-    the system's resolver takes, or a name of this very host."""
+def require_public_name(host: str, also: Networks = ()) -> None:
+    """Raises `AddressNotAllowed` when the host is, without asking anybody, neither public nor in the networks `also`:
+    an address, in whatever notation the system's resolver takes, or a name of this very host."""
     name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    literal = IPv4Address("127.0.0.1") if name == "localhost" or name.endswith(".localhost") else _literal(name)
+    if literal is not None and not is_allowed(str(literal), also):
         raise AddressNotAllowed(host)
-    literal = _literal(name)
-    if literal is not None and not is_public(literal):
-        raise AddressNotAllowed(host)
+
+
+def _is_in(address: str, networks: Networks) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address) and found.scope_id is None and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in network for network in networks)
 
 
 def _literal(name: str) -> Address | None:

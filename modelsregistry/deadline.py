@@ -17,7 +17,7 @@ from typing import Any
 import httpcore
 from httpcore import SOCKET_OPTION, NetworkBackend, NetworkStream, SyncBackend
 
-from modelsregistry.addresses import public_addresses
+from modelsregistry.addresses import Networks, public_addresses
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _WRITE_SIZE = 65_536
@@ -42,12 +42,14 @@ class DeadlineBackend(NetworkBackend):
     """TCP as httpcore does it, with every operation bounded by the deadline in force.
 
     With `public_only`, a host is resolved once, and connected to by the addresses that were looked at, so that its name
-    cannot mean another address the next moment; `AddressNotAllowed` passes through to the caller.
+    cannot mean another address the next moment; `AddressNotAllowed` passes through to the caller. The networks `also`
+    are then as good as public.
     """
 
-    def __init__(self, *, public_only: bool = False) -> None:
+    def __init__(self, *, public_only: bool = False, also: Networks = ()) -> None:
         self._backend = SyncBackend()
         self._public_only = public_only
+        self._also = also
 
     def connect_tcp(
         self,
@@ -57,7 +59,7 @@ class DeadlineBackend(NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        *others, last = _resolved(host, port) if self._public_only else (host,)
+        *others, last = _resolved(host, port, self._also) if self._public_only else (host,)
         for address in others:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return self._connect(address, port, timeout, local_address, socket_options)
@@ -75,9 +77,9 @@ class DeadlineBackend(NetworkBackend):
         return _DeadlineStream(self._backend.connect_tcp(address, port, bounded, local_address, socket_options))
 
 
-def _resolved(host: str, port: int) -> tuple[str, ...]:
+def _resolved(host: str, port: int, also: Networks) -> tuple[str, ...]:
     try:
-        return public_addresses(host, port)
+        return public_addresses(host, port, also)
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
 

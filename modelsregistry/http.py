@@ -21,7 +21,7 @@ import httpcore
 import httpx
 
 from modelsregistry import deadline
-from modelsregistry.addresses import AddressNotAllowed, require_public_name
+from modelsregistry.addresses import AddressNotAllowed, Networks, require_public_name
 from modelsregistry.errors import ModelError, ModelMisconfigured, ModelOverloaded, ModelTimeout
 from modelsregistry.refusals import RETRYABLE, Complaint, refusal
 
@@ -143,6 +143,15 @@ def client(proxy: str = "", *, allow_private: bool = True) -> httpx.Client:
     return found or _clients.setdefault(key, _new_client(proxy, allow_private=allow_private))
 
 
+def public_client(also: Networks = ()) -> httpx.Client:
+    """A client of its own for whoever calls strangers' servers: it connects to the public Internet and the networks
+    `also`, keeps no connection, and its calls end by the `deadline` in force. Raises httpx' errors, and
+    `AddressNotAllowed`."""
+    backend = deadline.DeadlineBackend(public_only=True, also=also)
+    pool = httpcore.ConnectionPool(ssl_context=_ssl_context(), max_keepalive_connections=0, network_backend=backend)
+    return _client_over(pool)
+
+
 def address_not_allowed() -> ModelError:
     """The provider is not on the public Internet, and nobody allowed that."""
     return ModelMisconfigured(
@@ -168,10 +177,14 @@ def truncated_answer() -> ModelError:
 
 
 def _new_client(proxy: str, *, allow_private: bool) -> httpx.Client:
+    return _client_over(_pool(proxy, allow_private=allow_private))
+
+
+def _client_over(pool: httpcore.ConnectionPool) -> httpx.Client:
     transport = httpx.HTTPTransport(verify=_ssl_context(), trust_env=False)
     # httpx has no parameter for httpcore's network backend, which is where a total deadline and a rule for addresses
     # can be kept.
-    transport._pool = _pool(proxy, allow_private=allow_private)
+    transport._pool = pool
     return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
 

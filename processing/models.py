@@ -1,11 +1,12 @@
 """The index of the app's models; each lives in its room."""
 
 from processing.access.models import ApiKey, AuditEntry, Budget, CallerLimits, Reservation, SignIn, UsageOfDay
+from processing.delivery.webhooks.models import SigningSecret, WebhookDelivery, WebhookEndpoint
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
 from processing.runtime.models import ConfigurationRevision
-from processing.tasks.models import Task
+from processing.tasks.models import Task, TaskEnding
 
 __all__ = [
     "ApiKey",
@@ -17,8 +18,12 @@ __all__ = [
     "Duty",
     "Reservation",
     "SignIn",
+    "SigningSecret",
     "StoredDocument",
     "Task",
+    "TaskEnding",
     "UsageOfDay",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "WorkerHost",
 ]

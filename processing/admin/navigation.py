@@ -43,6 +43,14 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": _("Webhooks"),
+            "separator": True,
+            "items": [
+                _list(_("Endpoints"), "webhook", "processing.webhookendpoint"),
+                _list(_("Deliveries"), "outgoing_mail", "processing.webhookdelivery"),
+            ],
+        },
+        {
             "title": _("Operation"),
             "separator": True,
             "items": [

@@ -72,6 +72,7 @@ class ProcessViewSet(FileViewSet):
                 options=options.kept(),
                 configuration_revision=in_force.revision,
                 request_id=request_id(request._request),
+                webhook_url=asked.get("webhook_url", ""),
                 document_password=asked.get("file_password", ""),
             ),
             in_force.parameters,

@@ -7,8 +7,17 @@ from typing import Any
 from rest_framework import serializers
 
 from processing.api.uploads import ReceivedFile
+from processing.delivery.webhooks import targets
 from processing.pipeline import page_ranges, schema
 from processing.runtime.parameters import MAX_PROMPT_LENGTH, MIN_PROMPT_LENGTH
+
+
+def allowed_webhook_url(value: str) -> str:
+    """The URL, for a serializer's field: raises `ValidationError` (`webhook_url_not_allowed`)."""
+    try:
+        return targets.require_allowed(value)
+    except targets.URLNotAllowed as error:
+        raise serializers.ValidationError(error.detail, code=error.code) from error
 
 
 class ProcessSerializer(serializers.Serializer[Any]):
@@ -53,6 +62,17 @@ class ProcessSerializer(serializers.Serializer[Any]):
         trim_whitespace=True,
         help_text="A JSON Schema (2020-12), as JSON; the answer is then data that fits it, in `result.data`.",
     )
+
+    webhook_url = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=targets.MAX_LENGTH,
+        help_text="Where the end of the task is told, by a signed POST (Standard Webhooks).",
+    )
+
+    def validate_webhook_url(self, value: str) -> str:
+        """That webhooks may go there."""
+        return allowed_webhook_url(value) if value else ""
 
     def validate_pages(self, value: str) -> str:
         """That it can be read; what the document has is seen when it is there."""

@@ -26,6 +26,7 @@ from processing.api import (
     upload,
     usage,
     version,
+    webhooks,
 )
 
 
@@ -43,6 +44,7 @@ v2.register("status", status.StatusViewSet, "status")
 v2.register("tasks", tasks.TaskViewSet, "tasks")
 v2.register("usage", usage.UsageViewSet, "usage")
 v2.register("upload", upload.UploadViewSet, "upload")
+v2.register("webhooks", webhooks.WebhookViewSet, "webhooks")
 v2.register("models", models.ModelViewSet, "models")
 v2.register("health", health.HealthViewSet, "health")
 v2.register("config", config.ConfigViewSet, "config")

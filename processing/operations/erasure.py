@@ -20,6 +20,7 @@ from django.db import Error, connection, transaction
 
 from processing.access import audit
 from processing.access.audit import Actor, Target
+from processing.delivery.webhooks import messages
 from processing.documents import disposal, store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound
@@ -50,7 +51,7 @@ def erase_task(owner_id: int, task_id: uuid.UUID, by: Actor) -> None:
             raise NotFound("There is no such task.", "task_not_found")
         if task.status not in FINAL:
             lifecycle.cancel(owner_id, task_id, by)
-        own.delete()
+        own.only("seq").delete()
         if document is not None:
             _erase(document)
         audit.record(by, "erased", lifecycle.target(task_id, owner_id), {"document": document_id and str(document_id)})
@@ -86,6 +87,7 @@ def erase_owner(user: User, by: Actor, *, keep_user: bool = False) -> dict[str, 
             break
         gone += erased
     gone["cached results"] += upkeep.forget_all(user.pk)
+    gone["webhook deliveries"] += messages.forget_owner(user.pk)
     owner_id, target = user.pk, Target("user", str(user.pk), user.get_username())
     with transaction.atomic():
         if not keep_user:
@@ -131,7 +133,7 @@ def _erase_some_tasks(user: User, by: Actor) -> Counter[str]:
             if status not in FINAL:
                 with contextlib.suppress(InvalidInput):  # It may have ended meanwhile.
                     lifecycle.cancel(user.pk, task_id, by)
-        deleted = own.filter(seq__in=[seq for seq, _id, _status in rows]).delete()[1]
+        deleted = own.filter(seq__in=[seq for seq, _id, _status in rows]).only("seq").delete()[1]
     return _by_name(deleted)
 
 

@@ -41,7 +41,7 @@ class Cluster:
     def __init__(self, workers: int) -> None:
         self._stop = Flag()
         self._workers = Number(workers)
-        self._process = _process("sentinel", Sentinel, self._stop, self._workers)
+        self._process = process("sentinel", Sentinel, self._stop, self._workers)
 
     def start(self) -> None:
         """Fork the sentinel. Only from the main thread: by that thread's life the kernel measures the parent's."""
@@ -76,9 +76,9 @@ class Cluster:
     def kill(self) -> None:
         """End every process now, whatever it is doing; returns when they are gone."""
         family = psutil.Process().children(recursive=True)
-        for process in family:
+        for each in family:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+                each.kill()
         self._process.join(_KILLED_WITHIN)
         psutil.wait_procs(family, _KILLED_WITHIN)
 
@@ -100,16 +100,16 @@ class Sentinel(django_q2.Sentinel):  # type: ignore[misc]  # django-q2 has no ty
         self._fit()
 
     def spawn_pusher(self) -> ForkProcess:
-        process = _process("pusher", django_q2.pusher, self.task_queue, self.event_out, self.broker)
-        process.start()
-        return process
+        pusher = process("pusher", django_q2.pusher, self.task_queue, self.event_out, self.broker)
+        pusher.start()
+        return pusher
 
     def spawn_worker(self) -> None:
         timer = Number(-1)
-        process = _process("worker", django_q2.worker, self.task_queue, self.result_queue, timer, self.timeout)
-        process.timer = timer  # type: ignore[attr-defined]  # where django-q2 looks for it
-        process.start()
-        self.pool.append(process)
+        worker = process("worker", django_q2.worker, self.task_queue, self.result_queue, timer, self.timeout)
+        worker.timer = timer  # type: ignore[attr-defined]  # where django-q2 looks for it
+        worker.start()
+        self.pool.append(worker)
 
     def guard(self) -> None:
         self.start_event.set()
@@ -132,11 +132,11 @@ class Sentinel(django_q2.Sentinel):  # type: ignore[misc]  # django-q2 has no ty
 
     def _bury(self) -> None:
         """Take the dead out of the pool."""
-        for process in [each for each in self.pool if not each.is_alive()]:
-            self.pool.remove(process)
-            if process.exitcode != 0:
-                logger.error("worker died", extra={"worker": process.pid, "exit_code": process.exitcode})
-            elif process.timer.value == -1:  # It was told to; a recycled one leaves another number.
+        for worker in [each for each in self.pool if not each.is_alive()]:
+            self.pool.remove(worker)
+            if worker.exitcode != 0:
+                logger.error("worker died", extra={"worker": worker.pid, "exit_code": worker.exitcode})
+            elif worker.timer.value == -1:  # It was told to; a recycled one leaves another number.
                 self._leaving = max(0, self._leaving - 1)
 
     def _fit(self) -> None:
@@ -148,7 +148,8 @@ class Sentinel(django_q2.Sentinel):  # type: ignore[misc]  # django-q2 has no ty
             self._leaving += 1
 
 
-def _process(part: str, target: Callable[..., object], *args: object) -> ForkProcess:
+def process(part: str, target: Callable[..., object], *args: object) -> ForkProcess:
+    """A process to be forked from this one, called `part` by `ps`."""
     return multiprocessing.get_context("fork").Process(target=_play, args=(part, target, *args), name=part)
 
 

@@ -61,11 +61,16 @@ class Reconciler:
     def maybe_run(self, *, reap: bool) -> None:
         """Begin a round if one is due and none is under way; returns at once. `reap`: whether leases that ran out may
         be taken for those of the dead."""
-        if time.monotonic() < self._next_try or (self._thread is not None and self._thread.is_alive()):
+        if time.monotonic() < self._next_try or self.is_at_work:
             return
         self._next_try = time.monotonic() + EVERY.total_seconds()
         self._thread = threading.Thread(target=self._run, args=(reap,), name="reconcile", daemon=True)
         self._thread.start()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a round is under way."""
+        return self._thread is not None and self._thread.is_alive()
 
     def wait(self, seconds: float) -> None:
         """Let a round that is under way end, for at most so long."""
@@ -119,6 +124,11 @@ _reconciler = Reconciler()
 def maybe_run(*, reap: bool) -> None:
     """Begin a round of this process's reconciler if one is due; `reap` as in `Reconciler.maybe_run`."""
     _reconciler.maybe_run(reap=reap)
+
+
+def is_at_work() -> bool:
+    """Whether a round of this process's reconciler is under way."""
+    return _reconciler.is_at_work
 
 
 def wait(seconds: float) -> None:

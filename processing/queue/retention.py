@@ -28,7 +28,9 @@ def delete_old_tasks(parameters: Parameters) -> int:
     for status in FINAL:  # One at a time, in the order of the index.
         old = Task.objects.filter(status=status, completed_at__lt=_ago(parameters.results_kept_for))
         seqs = list(old.order_by("completed_at").values_list("seq", flat=True)[:_TASKS_AT_ONCE])
-        deleted += Task.objects.filter(seq__in=seqs, status=status).delete()[0] if seqs else 0
+        # What is deleted with them makes Django read the rows: their keys, and not a hundred answers.
+        going = Task.objects.filter(seq__in=seqs, status=status).only("seq")
+        deleted += going.delete()[1].get(Task._meta.label, 0) if seqs else 0
     return deleted
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from types import FrameType
 
@@ -15,6 +16,7 @@ from django.db import Error, connection
 
 from processing.queue import host, reconcile
 from processing.queue.cluster import Cluster
+from processing.queue.companion import Companion
 from processing.queue.contact import Contact
 from processing.queue.progress import Progress
 from processing.runtime.capacity import effective_max_concurrent
@@ -31,13 +33,14 @@ _ROUND = 10.0  # seconds that a round of reconciliation gets to end before this 
 _PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each restart of a cluster that has not lived in between
 
 
-def run() -> int:
-    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0.
+def run(deliver: Callable[[], None] | None = None) -> int:
+    """Block until SIGTERM or SIGINT, the second of which ends what the first lets end by itself; returns 0. `deliver`
+    is what a process beside the cluster does, until SIGTERM.
 
     Raises `host.NameTakenError` where another cluster has this host's name.
     """
     warn_of_overridden_environment()
-    supervisor = Supervisor()
+    supervisor = Supervisor(deliver)
     supervisor.stop_on_signals()
     supervisor.run()
     return 0
@@ -46,7 +49,9 @@ def run() -> int:
 class Supervisor:
     """Keeps one cluster at work until `stop` is set; `hurry` cuts its end short."""
 
-    def __init__(self) -> None:
+    def __init__(self, deliver: Callable[[], None] | None = None) -> None:
+        self._deliverer = None if deliver is None else Companion("delivery", deliver)
+        self._delivered = 0.0  # when the deliverer was last started
         self.stop = threading.Event()
         self.hurry = threading.Event()
         self._progress = Progress()
@@ -74,6 +79,7 @@ class Supervisor:
         since = host.say_started(self._workers)
         leases.end(leases.of_host(host.name()))  # A former cluster's: its processes ended with it.
         cluster = self._new_cluster()
+        self._keep_delivering()
         logger.info("cluster started", extra={"workers": self._workers, "pid": os.getpid()})
         while not self.stop.wait(_LOOK):
             if not cluster.is_alive:
@@ -89,6 +95,7 @@ class Supervisor:
         """Give back what dead workers held, keep the pool as large as it is to be, and renew the host's row; False when
         the cluster lives and does not work. A database that does not answer is no reason to end a cluster, whose
         workers may be in the middle of their work."""
+        self._keep_delivering()
         cluster.bury_orphans()
         try:
             end_leases_of_the_dead()
@@ -119,6 +126,18 @@ class Supervisor:
             lifecycle.reap()
         reconcile.maybe_run(reap=steady)
 
+    def _keep_delivering(self) -> None:
+        """Start the deliverer where there is none: not while another thread works here, whose locks a fork would copy,
+        and not again at once where it dies at once."""
+        if self._deliverer is None or self._deliverer.is_alive or reconcile.is_at_work():
+            return
+        if self._delivered:
+            if time.monotonic() - self._delivered < _PAUSES[-1]:
+                return
+            logger.error("deliverer died")
+        self._delivered = time.monotonic()
+        self._deliverer.start()
+
     def _new_cluster(self) -> Cluster:
         self._progress.forget()
         self._started = time.monotonic()
@@ -140,8 +159,10 @@ class Supervisor:
         logger.info("cluster stopping", extra={"grace": GRACE})
         family = _family()
         cluster.drain()
+        if self._deliverer is not None:
+            self._deliverer.stop()
         end = time.monotonic() + GRACE
-        while cluster.is_alive and time.monotonic() < end and not self.hurry.wait(0.05):
+        while self._is_at_work(cluster) and time.monotonic() < end and not self.hurry.wait(0.05):
             continue
         family |= _family()  # The sentinel may have forked once more before it saw that it is to stop.
         cluster.kill()
@@ -152,6 +173,9 @@ class Supervisor:
             logger.warning("tasks wait for their leases to run out: the database did not answer", exc_info=True)
         else:
             logger.info("cluster stopped", extra={"tasks_released": released})
+
+    def _is_at_work(self, cluster: Cluster) -> bool:
+        return cluster.is_alive or (self._deliverer is not None and self._deliverer.is_alive)
 
 
 def _family() -> set[int]:

@@ -8,7 +8,8 @@ A claim holds a lease: while the worker renews it the task is the worker's; when
 Every claim raises the fencing token, and so does a cancel: whoever writes with an older token changes nothing.
 Leases run by the database's clock, so that hosts need not agree on the time.
 
-Whatever ends a claim or a task accounts for it in the same transaction (`spending`).
+Whatever ends a claim or a task accounts for it in the same transaction (`spending`); whatever ends a task also notes
+there that it is to be told of (`endings`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
-from processing.tasks import attempts, spending, taking
+from processing.tasks import attempts, endings, spending, taking
 from processing.tasks.models import ATTEMPTS, FINAL, RETRYABLE, Status, Task
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ _ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what a
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; `document_password` opens
-    the document, and is kept encrypted until the task is completed."""
+    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; `webhook_url` is told of
+    the task's end; `document_password` opens the document, and is kept encrypted until the task is completed."""
 
     owner_id: int
     api_key_id: int | None
@@ -57,6 +58,7 @@ class Submission:
     options: dict[str, Any]
     configuration_revision: int
     request_id: str
+    webhook_url: str = ""
     document_password: str = field(default="", repr=False)
 
 
@@ -95,6 +97,7 @@ def submit(submission: Submission) -> Task:
         api_key_id=submission.api_key_id,
         document=document,
         request_id=submission.request_id,
+        webhook_url=submission.webhook_url,
         prompt=submission.prompt,
         model=submission.model,
         options=submission.options,
@@ -236,6 +239,7 @@ def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> date
         if not won:
             raise InvalidInput(f"The task has already ended: it is {task.status}.", "task_finished")
         spending.count_ended([task], failed=False)
+        endings.note([task], Status.CANCELLED)
         spending.let_run_out([task])
         audit.record(by, "cancelled", target(task_id, owner_id))
     logger.info("task cancelled", extra={"task": task_id})
@@ -340,6 +344,7 @@ def _end(tasks: QuerySet[Task], error: str, code: str, **columns: Any) -> list[T
         **columns,
     )
     spending.count_ended(ended, failed=True)
+    endings.note(ended, Status.FAILED)
     return ended
 
 
@@ -365,6 +370,7 @@ def _finish(claim: Claim, status: Status, spent: Sequence[Spent], **columns: Any
         if won:
             ended = columns.get("model_used") or claim.task.model
             spending.settle(claim.task, claim.token, spent, ended=ended, failed=status == Status.FAILED)
+            endings.note([claim.task], status)
     return won
 
 

@@ -47,6 +47,7 @@ class Task(models.Model):
 
     prompt = models.TextField()
     model = models.CharField(max_length=200, help_text=_("The model that was asked for."))
+    webhook_url = models.CharField(max_length=2000, blank=True, default="", db_default="", editable=False)
     options = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text=_("Processing options in force."))
     configuration_revision = models.BigIntegerField(default=0)
 
@@ -112,3 +113,21 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class TaskEnding(models.Model):
+    """That a task has ended, written with its end and taken away by whoever has told of it (`tasks.endings`).
+
+    `task` is its `seq`: no foreign key, so that no task is looked up or locked for the sake of this row.
+    """
+
+    task = models.BigIntegerField()
+    status = models.CharField(max_length=10, choices=Status.choices)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("end of a task")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.status}"

@@ -17,6 +17,7 @@ from django.utils import timezone
 from modelsregistry.models import Provider, RegisteredModel
 from processing.access import audit
 from processing.access.models import ApiKey, AuditEntry, Budget, CallerLimits
+from processing.delivery.webhooks.models import WebhookDelivery, WebhookEndpoint
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import WorkerHost
@@ -29,6 +30,8 @@ LISTS = [
     ("processing.apikey", "laptop"),
     ("processing.callerlimits", "laptop"),
     ("processing.budget", "laptop"),
+    ("processing.webhookendpoint", "receiver.example"),
+    ("processing.webhookdelivery", "receiver.example"),
     ("processing.workerhost", "worker-1"),
     ("processing.cachedresult", "ada"),
     ("processing.configurationrevision", "timeout"),
@@ -48,16 +51,29 @@ def rows(
     model = RegisteredModel.objects.create(
         public_id="local-model", name="Local", provider=provider, upstream_id="local"
     )
+    url = "https://receiver.example/hook"
+    endpoint = WebhookEndpoint.objects.create(owner=task.owner, url=url, secret_encrypted="-")
+    delivery = WebhookDelivery.objects.create(
+        owner=task.owner,
+        endpoint=endpoint,
+        task=task,
+        type="task.completed",
+        url=url,
+        body="{}",
+        next_at=timezone.now(),
+    )
     cached = CachedResult.objects.create(owner=task.owner, kind="answer", content=b"...", expires_at=timezone.now())
     audit.record(audit.SERVICE, "revoked", audit.Target("key", "1", "laptop"))
     return {
-        "processing.auditentry": AuditEntry.objects.get(),
+        "processing.auditentry": AuditEntry.objects.get(action="revoked"),
         "processing.cachedresult": cached,
         "processing.task": task,
         "processing.storeddocument": document,
         "processing.apikey": key,
         "processing.callerlimits": CallerLimits.objects.create(key=key, per_minute=200),
         "processing.budget": Budget.objects.create(api_key=key, period="day", tokens=1000),
+        "processing.webhookendpoint": endpoint,
+        "processing.webhookdelivery": delivery,
         "processing.workerhost": host,
         "processing.configurationrevision": revision,
         "modelsregistry.provider": provider,

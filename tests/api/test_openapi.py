@@ -37,6 +37,13 @@ VERBS = {
     "/admin/config/revisions/{revision}": {"get"},
     "/admin/config/revisions/{revision}/restore": {"post"},
     "/api/v2/usage": {"get"},
+    "/api/v2/webhooks": {"get", "post"},
+    "/api/v2/webhooks/{webhook_id}": {"get", "delete"},
+    "/api/v2/webhooks/{webhook_id}/rotate": {"post"},
+    "/api/v2/webhooks/{webhook_id}/test": {"post"},
+    "/api/v2/webhooks/{webhook_id}/enable": {"post"},
+    "/api/v2/webhooks/{webhook_id}/deliveries": {"get"},
+    "/api/v2/webhooks/signing_secret": {"post"},
     "/admin/budgets": {"get", "post"},
     "/admin/budgets/{budget_id}": {"get", "patch", "delete"},
 }

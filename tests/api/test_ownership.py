@@ -19,6 +19,7 @@ from django.urls.converters import UUIDConverter
 from rest_framework.test import APIClient
 
 from processing.access.models import AuditEntry
+from processing.delivery.webhooks.models import WebhookEndpoint
 from processing.documents.models import StoredDocument
 from processing.tasks.models import Task
 from tests.api.routes import METHODS, NOBODYS, NOBODYS_NUMBER, UNSAFE, Route, every_route
@@ -42,6 +43,7 @@ PUBLIC = {
 IDS: dict[str, Callable[[Tenant], str] | None] = {
     "task_id": lambda alice: str(Task.objects.get(owner=alice.user, prompt=PROMPT).id),
     "file_id": lambda alice: str(StoredDocument.objects.get(owner=alice.user).pk),
+    "webhook_id": lambda alice: str(WebhookEndpoint.objects.get(owner=alice.user).pk),
     "key_id": lambda alice: str(alice.key.pk),
     "number": lambda _: "1",  # of a page
     "id": None,
@@ -61,6 +63,8 @@ def property_of_alice(alice: Tenant) -> None:
     file = SimpleUploadedFile(FILENAME, b"The total is 12 euros.")
     response = alice.client.post("/api/v2/process", {"file": file, "prompt": PROMPT, "model": "local"})
     assert response.status_code == 200, response.content
+    response = alice.client.post("/api/v2/webhooks", {"url": "https://93.184.215.14/canary"}, format="json")
+    assert response.status_code == 201, response.content
 
 
 def ids_of(route: Route, alice: Tenant) -> dict[str, str]:

@@ -6,17 +6,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from processing.delivery.webhooks import deliverer
 from processing.operations import lifeline, listening
 from processing.queue import host, supervisor
 
 
 class Command(BaseCommand):
-    help = "Run the workers that process documents, until SIGTERM."
+    help = "Run the workers that process documents, and deliver webhooks, until SIGTERM."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         lifeline.end_with_server()
         try:
-            code = supervisor.run()
+            code = supervisor.run(deliverer.run)
         except host.NameTakenError as error:
             raise CommandError(str(error), returncode=listening.EXIT_CONFIGURATION) from None
         raise SystemExit(code)
