@@ -167,12 +167,19 @@ def truncated_answer() -> ModelError:
     return ModelOverloaded("The model's answer broke off before its end.", "answer_truncated")
 
 
-def _new_client(proxy: str, *, allow_private: bool) -> httpx.Client:
+def transport(proxy: str = "", *, allow_private: bool = False) -> httpx.HTTPTransport:
+    """A way out with connections of its own, for who shares neither these nor cookies. Unless `allow_private` it raises
+    `AddressNotAllowed` where a name stands for an address that is not public."""
     transport = httpx.HTTPTransport(verify=_ssl_context(), trust_env=False)
     # httpx has no parameter for httpcore's network backend, which is where a total deadline and a rule for addresses
     # can be kept.
     transport._pool = _pool(proxy, allow_private=allow_private)
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+    return transport
+
+
+def _new_client(proxy: str, *, allow_private: bool) -> httpx.Client:
+    way = transport(proxy, allow_private=allow_private)
+    return httpx.Client(transport=way, trust_env=False, follow_redirects=False)
 
 
 @cache

@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from processing.documents.contract import ReadOptions
 from processing.documents.models import StoredDocument
 from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed
-from processing.pipeline import evidence, page_ranges, read, sight, whole
+from processing.pipeline import conversion, evidence, page_ranges, read, sight, whole
 from processing.pipeline.asking import Answered, Asking, Send
 from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
@@ -37,6 +38,7 @@ from processing.runtime import capacity
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
+from processing.tasks.models import Task
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,9 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     _forget_peak()
     timings = _Stopwatch()
     report = _Reporter(claim)
+    if options.conversion is not None:
+        kept = Kept(claim, options, parameters, deadline, report.note)
+        return _converted(kept, options.conversion, task.document, report, timings)
     model = patiently(lambda: registry.find(task.model, model_access.asker(task.owner_id, task.api_key_id)), deadline)
 
     slots = _recognition_slots(parameters, report.note)
@@ -80,6 +85,59 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     return _outcome(claim, options, document, answered, citations, timings, cache)
 
 
+def _converted(
+    kept: Kept, wanted: conversion.Conversion, document: StoredDocument, report: _Reporter, timings: _Stopwatch
+) -> Outcome:
+    """The document's own text, where nobody is asked about it."""
+    only = _wanted_pages(document, kept.options)
+    read_options = ReadOptions(images=False, ocr=wanted.ocr, only=only)
+    slots = _recognition_slots(kept.parameters, report.note)
+    reading = kept.reading(
+        document, read_options, lambda source: read.read(source, read_options, kept.deadline, report.page, slots)
+    )
+    timings.lap("read")
+    content, data = conversion.converted(reading.value, wanted)
+    timings.lap("convert")
+    task = kept.claim.task
+    methods = reading.value.methods
+    result = {
+        "content": content,
+        "model_used": conversion.MODEL,
+        "file_info": _file_info(task, reading.value),
+        "citations": [],
+        "data": data,
+        "processing_metadata": {
+            "prompt_length": len(task.prompt),
+            "response_length": len(content),
+            "model_config": kept.options.kept(),
+            "extraction_method": _method(methods),
+            "pages_processed": len(reading.value.pages),
+            "pages_by_method": methods,
+            "cache": "reading" if reading.was_kept else None,
+            "timings": timings.laps,
+        },
+    }
+    return Outcome(
+        result=result,
+        model_used=conversion.MODEL,
+        pages=reading.value.page_count,
+        input_tokens=0,
+        output_tokens=0,
+        cost=Decimal(0),
+        cache="reading" if reading.was_kept else "",
+        task_peak_mb=_peak_mb(reading.value.peak_mb),
+    )
+
+
+def _file_info(task: Task, document: ReadDocument) -> dict[str, Any]:
+    return {
+        "filename": task.filename,
+        "size": task.file_size,
+        "type": task.file_type,
+        "pages": document.page_count,
+    }
+
+
 def _sender(
     kept: Kept, document: StoredDocument, deadline: float, ask: Callable[[GenerationRequest], GenerationResult]
 ) -> Send:
@@ -100,13 +158,18 @@ def _read_options(
     Raises `DocumentFailed` (`invalid_pages`).
     """
     sees = sight.sees(model, options.vision_mode, parameters)
-    only = None
-    if options.pages is not None:
-        try:
-            only = page_ranges.parse(options.pages, document.pages)
-        except page_ranges.BadPages as error:
-            raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
+    only = _wanted_pages(document, options)
     return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole, only=only)
+
+
+def _wanted_pages(document: StoredDocument, options: RequestOptions) -> frozenset[int] | None:
+    """None: all of them. Raises `DocumentFailed` (`invalid_pages`)."""
+    if options.pages is None:
+        return None
+    try:
+        return page_ranges.parse(options.pages, document.pages)
+    except page_ranges.BadPages as error:
+        raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
 
 
 def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) -> RecognitionSlots:
@@ -129,12 +192,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
     result = {
         "content": answer.text,
         "model_used": answer.model,
-        "file_info": {
-            "filename": task.filename,
-            "size": task.file_size,
-            "type": task.file_type,
-            "pages": document.page_count,
-        },
+        "file_info": _file_info(task, document),
         "citations": citations,
         "data": answered.data,
         "processing_metadata": {

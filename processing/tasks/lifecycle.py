@@ -45,7 +45,8 @@ _ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what a
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote."""
+    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; of those that wait, the
+    ones of the highest `priority` come first."""
 
     owner_id: int
     api_key_id: int | None
@@ -55,6 +56,7 @@ class Submission:
     options: dict[str, Any]
     configuration_revision: int
     request_id: str
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def submit(submission: Submission) -> Task:
         model=submission.model,
         options=submission.options,
         configuration_revision=submission.configuration_revision,
+        priority=submission.priority,
         filename=document.filename,
         file_size=document.size,
         file_type=document.media_type,
