@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -37,11 +37,11 @@ from processing.api.permissions import PublicEndpoint
 from processing.api.requests import request_id
 from processing.api.status import identifier
 from processing.api.upload import take_in
-from processing.api.uploads import FILES, BoundedFilesHandler, FileViewSet, ReceivedFile
+from processing.api.uploads import FILES, BoundedFilesHandler, FileViewSet, ReceivedFile, named_file, too_large
 from processing.delivery import awaiting, conversions, fetching
 from processing.delivery.conversions import Converting, Wanted
 from processing.delivery.fetching import Source, Terms
-from processing.documents import registry
+from processing.documents import registry, store
 from processing.documents.models import StoredDocument
 from processing.errors import DeadlineExceeded, NotFound, ServiceUnavailable
 from processing.operations import health
@@ -300,7 +300,8 @@ def _kept(
     kept: list[StoredDocument] = []
     try:
         for file in files:
-            kept.append(take_in(caller(request), file(), parameters))
+            with closing(file()) as received:
+                kept.append(take_in(caller(request), received, parameters))
     except Exception:
         conversions.give_up(kept)
         raise
@@ -315,6 +316,8 @@ def _received(source: dict[str, Any], terms: Terms, parameters: Parameters) -> R
     """One source as a file on disk."""
     admission.require_means(parameters, parameters.file_limit)
     if source["kind"] == "file":
+        if len(source["base64_string"]) > parameters.file_limit:
+            raise too_large(parameters.file_limit)
         with _written(source.get("filename", "")) as file:
             file.take(source["base64_string"])
         return file
@@ -323,14 +326,14 @@ def _received(source: dict[str, Any], terms: Terms, parameters: Parameters) -> R
         media_type = fetching.fetch(asked, terms, file.take).media_type
     extensions = {end for each in registry.all_formats().values() for end in each.extensions}
     blocked = {each.lstrip(".") for each in parameters.blocked_extensions}
-    file.name = fetching.filename(asked, media_type, frozenset(extensions | blocked))
+    file.name = store.display_name(fetching.filename(asked, media_type, frozenset(extensions | blocked)))
     return file
 
 
 @contextmanager
 def _written(name: str) -> Iterator[ReceivedFile]:
     """A file to be written; gone where that fails."""
-    file = ReceivedFile(name, None, None)
+    file = named_file(name)
     try:
         yield file
         file.finish(file.tell())

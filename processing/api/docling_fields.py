@@ -60,10 +60,9 @@ class OptionsSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """A form repeats a name for each number of the range."""
         if hasattr(data, "getlist"):
-            plain = {name: data.get(name) for name in data if name != "to_formats"}
-            plain["to_formats"] = data.getlist("to_formats")
-            plain["page_range"] = data.getlist("page_range")
-            data = {name: value for name, value in plain.items() if value not in ([], None)}
+            lists = ("to_formats", "page_range")
+            known = [name for name in self.fields if name in data and name != FILES]
+            data = {name: data.getlist(name) if name in lists else data.get(name) for name in known}
         found: dict[str, Any] = super().to_internal_value(data)
         return found
 
@@ -96,12 +95,6 @@ class FilesSerializer(OptionsSerializer):
             child=serializers.FileField(), required=False, help_text=f"1 to {MAX_FILES} documents."
         )
         return {FILES: described, **super().get_fields()}
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Without the files."""
-        kept = data.copy()
-        kept.pop(FILES, None)
-        return super().to_internal_value(kept)
 
 
 class SourceSerializer(serializers.Serializer[Any]):

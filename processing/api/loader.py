@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -75,7 +76,8 @@ class Loader(FileViewSet):
         self.require_means(request)
         throttling.count_upload(request, self)
         file = receive_raw(request._request, _filename(request), parameters.file_limit)
-        document = take_in(caller(request), file, parameters)
+        with closing(file):
+            document = take_in(caller(request), file, parameters)
         wanted = Wanted(
             how=Conversion(),
             pages=None,

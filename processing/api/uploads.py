@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from processing.api import throttling
-from processing.documents import space
+from processing.documents import space, store
 from processing.errors import InvalidInput, ServiceUnavailable
 from processing.queue import admission
 from processing.runtime.configuration import current
@@ -219,9 +219,15 @@ class FileViewSet(ViewSet):
         admission.require_means(parameters, min(declared, parameters.file_limit))
 
 
+def named_file(name: str) -> ReceivedFile:
+    """A file to be written, under a name that anybody may have made up. Whoever makes it closes it."""
+    return ReceivedFile(store.display_name(name), None, None)
+
+
 def receive_raw(request: HttpRequest, name: str, limit: int) -> ReceivedFile:
-    """The body as it is, as a file of that name. Its length has to be declared: an end that comes early could not be
-    told from the end otherwise.
+    """The body as it is, as a file of that name, to be closed by the caller.
+
+    Its length has to be declared: an end that comes early could not be told from the end otherwise.
 
     Raises `InvalidInput` (`length_required`, `file_too_large`), `ServiceUnavailable` (`disk_full`) and
     `UnreadablePostError`.
@@ -231,7 +237,7 @@ def receive_raw(request: HttpRequest, name: str, limit: int) -> ReceivedFile:
         raise InvalidInput("Declare the length of the document: Content-Length.", "length_required")
     if int(length) > limit:
         raise too_large(limit)
-    file = ReceivedFile(name, None, None)
+    file = named_file(name)
     size = 0
     try:
         while piece := request.read(BoundedUploadHandler.chunk_size):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _OURS = frozenset(
         *("proxy-authorization", "proxy-connection", "accept-encoding", "expect", "range"),
     }
 )
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, 5.6.2
 _EXTENSIONS = {
     "application/pdf": "pdf",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
@@ -77,17 +79,17 @@ def checked(source: Source, *, allow_private: bool) -> httpx.URL:
         raise _invalid("The URL is too long.")
     try:
         url = httpx.URL(source.url)
-        url.raw  # noqa: B018  (encodes the host)
+        host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError, TypeError):
         raise _invalid("The URL is malformed.") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise _invalid("Name a URL that begins with http:// or https://.")
     if url.userinfo:
         raise _invalid("A URL must not carry a name or a password; send them in the headers.")
     _require_headers(source.headers)
     if not allow_private:
         with _refused():
-            require_public_name(url.host)
+            require_public_name(host)
     return url
 
 
@@ -147,7 +149,7 @@ def _require_headers(headers: Mapping[str, str]) -> None:
     if len(headers) > MAX_HEADERS or any(len(name) + len(value) > MAX_URL for name, value in headers.items()):
         raise _invalid("There are too many headers, or one is too long.")
     for name, value in headers.items():
-        if name.lower() in _OURS or not name.isascii() or not value.isprintable():
+        if name.lower() in _OURS or not _TOKEN.fullmatch(name) or not value.isprintable():
             raise _invalid("One of the headers may not be sent.")
 
 
