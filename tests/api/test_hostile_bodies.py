@@ -147,7 +147,8 @@ def test_any_body_to_any_route_is_no_fault_of_ours(route: Any, admin: Tenant, al
     """Those of an administrator, too: all that can be sent in a few ways."""
     values = {name: "local" if name == "id" else "0" * 8 + "-0000-4000-8000-" + "0" * 12 for name in route.parameters}
     for who in (admin, alice):
-        for method in UNSAFE:
+        # To the loader any body is a document: tests/api/test_loader.py.
+        for method in (each for each in UNSAFE if (route.name, each) != ("process-list", "put")):
             for body, kind in (
                 (b"null", "application/json"),
                 (b'{"a": [[]], "id": {}, "api_v2": [], "erase": 1}', "application/json"),
