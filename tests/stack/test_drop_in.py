@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests import samples
-from tests.stack.service import RunningService, running_service
+from tests.stack.service import ROOT, RunningService, running_service
 from tests.stack.third_party_clients import DemoClient, DoclingClient, OpenWebUI
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -78,6 +82,25 @@ def test_a_docling_client(service: RunningService, key: str, document: Path) -> 
     assert "<p>A letter.</p>" in result["document"]["html_content"]
 
 
+def test_our_own_client(service: RunningService, key: str, document: Path) -> None:
+    """The commands of docs/clients/README.md, as a person types them."""
+
+    def apiv2(*arguments: str) -> str:
+        places = {"PYTHONPATH": str(ROOT / "docs/clients/python"), "APIV2_URL": f"{service.url}/", "APIV2_KEY": key}
+        command = [sys.executable, "-m", "apiv2", *arguments]
+        done = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return done.stdout.strip()
+
+    assert "108.00" in apiv2("ask", str(document), "What is the total amount?", "--model", "local")
+    file_id = apiv2("upload", str(document))
+    task = json.loads(apiv2("ask", file_id, "What is the total amount?", "--pages", "2", "--json"))
+    assert task["result"]["citations"][0]["page"] == 2
+    assert json.loads(apiv2("status", task["task_id"]))["status"] == "completed"
+    assert "local\t" in apiv2("models")
+
+
 def test_this_host_is_no_source(service: RunningService, key: str) -> None:
     sources = [{"kind": "http", "url": f"{service.url}/api/version"}]
     reply = httpx.post(f"{service.url}/v1/convert/source", json={"sources": sources}, headers={"X-Api-Key": key})
@@ -107,8 +130,8 @@ def test_a_conversion_survives_a_restart(tmp_path: Path) -> None:
         begun = httpx.post(f"{first.url}/v1/convert/file/async", files=files, headers={"X-Api-Key": key}, timeout=60)
         task = begun.json()["task_id"]
     with running_service(tmp_path / "data") as second:
-        with httpx.Client(base_url=second.url, headers={"X-Api-Key": key}, timeout=150) as client:
-            state = client.get(f"/v1/status/poll/{task}", params={"wait": 60}).json()
-            assert state["task_status"] == "success", state
-            assert state["task_meta"]["num_succeeded"] == 3
-            assert client.get(f"/v1/result/{task}").headers["content-type"] == "application/zip"
+        ask = {"headers": {"X-Api-Key": key}, "timeout": 150}
+        state = httpx.get(f"{second.url}/v1/status/poll/{task}", params={"wait": 60}, **ask).json()
+        assert state["task_status"] == "success", state
+        assert state["task_meta"]["num_succeeded"] == 3
+        assert httpx.get(f"{second.url}/v1/result/{task}", **ask).headers["content-type"] == "application/zip"
