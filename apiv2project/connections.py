@@ -123,7 +123,11 @@ def _has_body(environ: WSGIEnvironment) -> bool:
 
 def _is_streamed(environ: WSGIEnvironment) -> bool:
     """Whether the application reads this body piece by piece; every other one is small and read beforehand."""
-    return bool(environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data"))
+    if environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data"):
+        return True
+    # A document as it is, whatever its type.
+    segments = [each for each in environ.get("PATH_INFO", "").split("/") if each]
+    return environ.get("REQUEST_METHOD") == "PUT" and segments == ["api", "v2", "process"]
 
 
 def _closing_early(start_response: StartResponse, arrival: Arrival) -> StartResponse:

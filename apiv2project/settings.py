@@ -221,6 +221,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": API_V2_VERSION,
     "OAS_VERSION": "3.1.0",  # the parameters' own JSON schema is part of it
     "ENUM_NAME_OVERRIDES": {
+        "ConversionSource": "processing.api.docling_fields.SOURCES",
+        "ConversionState": "processing.api.docling_fields.CONVERTED",
+        "ConversionTarget": "processing.api.docling_fields.TARGETS",
+        "ConversionTaskState": "processing.api.docling_fields.CONVERTING",
         "HealthStatus": "processing.api.health.HEALTH_STATES",
         "ServiceState": "processing.api.health.SERVICE_STATES",
         "TaskState": "processing.tasks.models.Status",

@@ -176,16 +176,26 @@ def truncated_answer() -> ModelError:
     return ModelOverloaded("The model's answer broke off before its end.", "answer_truncated")
 
 
+def transport(proxy: str = "", *, allow_private: bool = False) -> httpx.HTTPTransport:
+    """A way out with connections of its own, for who shares neither these nor cookies. Unless `allow_private` it raises
+    `AddressNotAllowed` where a name stands for an address that is not public."""
+    return _transport_over(_pool(proxy, allow_private=allow_private))
+
+
 def _new_client(proxy: str, *, allow_private: bool) -> httpx.Client:
     return _client_over(_pool(proxy, allow_private=allow_private))
 
 
 def _client_over(pool: httpcore.ConnectionPool) -> httpx.Client:
-    transport = httpx.HTTPTransport(verify=_ssl_context(), trust_env=False)
+    return httpx.Client(transport=_transport_over(pool), trust_env=False, follow_redirects=False)
+
+
+def _transport_over(pool: httpcore.ConnectionPool) -> httpx.HTTPTransport:
+    way = httpx.HTTPTransport(verify=_ssl_context(), trust_env=False)
     # httpx has no parameter for httpcore's network backend, which is where a total deadline and a rule for addresses
     # can be kept.
-    transport._pool = pool
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+    way._pool = pool
+    return way
 
 
 @cache

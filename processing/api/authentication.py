@@ -32,7 +32,7 @@ class ApiKeyAuthentication(Bearer):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, ApiKey] | None:
-        secret = bearer(request)
+        secret = self.shown(request)
         if secret is None or _is_token(secret):
             return None
         if not settings.ENABLE_API_KEY:
@@ -42,6 +42,17 @@ class ApiKeyAuthentication(Bearer):
             raise AuthenticationFailed("The API key is unknown, expired or revoked.", code="invalid_key")
         restrictions.require(key, route=lambda: route(request), address=lambda: client_address(request))
         return key.user, key
+
+    def shown(self, request: Request) -> str | None:
+        """The secret that the request carries; None for a request without one."""
+        return bearer(request)
+
+
+class HeaderKeyAuthentication(ApiKeyAuthentication):
+    """`X-Api-Key: sk-…`, which clients of docling-serve send; otherwise as above."""
+
+    def shown(self, request: Request) -> str | None:
+        return str(request.META.get("HTTP_X_API_KEY", "")).strip() or None
 
 
 class TokenAuthentication(Bearer):
@@ -91,6 +102,16 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "An API key, `sk-…`."}
+
+
+class HeaderKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI description shows the keys of docling-serve's clients."""
+
+    target_class = HeaderKeyAuthentication
+    name = "HeaderKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

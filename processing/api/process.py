@@ -16,10 +16,10 @@ from processing.access.model_access import asker
 from processing.access.models import ApiKey
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
+from processing.api.loader import Loader
 from processing.api.process_fields import ProcessReplySerializer, ProcessSerializer
 from processing.api.requests import request_id
 from processing.api.upload import take_in
-from processing.api.uploads import FileViewSet
 from processing.api.usage import account
 from processing.documents import store
 from processing.documents.models import StoredDocument
@@ -35,8 +35,8 @@ from processing.tasks.lifecycle import Submission
 from processing.tasks.models import Task
 
 
-class ProcessViewSet(FileViewSet):
-    """Submitting work."""
+class ProcessViewSet(Loader):
+    """Submitting work; and, by PUT, what `Loader` does."""
 
     @extend_schema(
         operation_id="process",

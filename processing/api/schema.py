@@ -12,7 +12,7 @@ _HEADERS = {
     "RateLimit-Policy": ("string", "All limits that the call fell under (draft-ietf-httpapi-ratelimit-headers)."),
     "RateLimit": ("string", "How the tightest of them stands (the same)."),
 }
-_UNLIMITED = ("/api/v2/health",)
+_UNLIMITED = ("/api/v2/health", "/health", "/ready")
 
 
 def with_rate_limits(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -15,13 +15,16 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from processing.api import throttling
-from processing.documents import space
+from processing.documents import space, store
 from processing.errors import InvalidInput, ServiceUnavailable
 from processing.queue import admission
 from processing.runtime.configuration import current
 from processing.runtime.parameters import BYTES_PER_MB
 
 FIELD = "file"
+FILES = "files"  # where several may come
+MAX_FILES = 20
+MOST_TOGETHER = 4  # times the size of one, for all files of one request
 _ROOM_FOR_FIELDS = 1024 * 1024  # bytes that a multipart body may have beside the file
 
 
@@ -129,15 +132,78 @@ class BoundedUploadHandler(FileUploadHandler):
             self.received.close()
 
 
+class BoundedFilesHandler(BoundedUploadHandler):
+    """Takes all parts called `files`, `MAX_FILES` at most; together they may be `MOST_TOGETHER` times as large as one.
+
+    What is read past is bounded as above.
+    """
+
+    def __init__(self, request: HttpRequest, on_file: Callable[[], None] = lambda: None) -> None:
+        super().__init__(request, on_file)
+        self.all_received: list[ReceivedFile] = []
+        self._complete = 0  # bytes of the files that came before
+
+    def handle_raw_input(
+        self,
+        input_data: Any,
+        META: Any,  # noqa: N803  (Django's name)
+        content_length: int,
+        boundary: Any,
+        encoding: str | None = None,
+    ) -> None:
+        self.limit = current().parameters.file_limit
+        chunked = bool(META.get("HTTP_TRANSFER_ENCODING"))
+        if not chunked and content_length > MOST_TOGETHER * self.limit + _ROOM_FOR_FIELDS:
+            raise too_large(self.limit)
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        FileUploadHandler.new_file(self, *args, **kwargs)
+        self._is_taking = self.field_name == FILES
+        if not self._is_taking:
+            self.ignored.append(str(self.field_name))
+            return
+        if len(self.all_received) >= MAX_FILES:
+            self._drop()
+            raise InvalidInput(f"Send {MAX_FILES} files at most.", "too_many_files")
+        if not self.all_received:
+            self._on_file()
+        self.received = ReceivedFile(str(self.file_name), self.content_type, self.charset)
+        self._whole = False
+        self.all_received.append(self.received)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        if self._is_taking and self._complete + start + len(raw_data) > MOST_TOGETHER * self.limit:
+            self._drop()
+            raise too_large(self.limit)
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except (InvalidInput, ServiceUnavailable):
+            self._drop()
+            raise
+
+    def file_complete(self, file_size: int) -> ReceivedFile | None:
+        self._complete += file_size if self._is_taking else 0
+        return super().file_complete(file_size)
+
+    def upload_interrupted(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        for each in self.all_received:
+            with contextlib.suppress(OSError):
+                each.close()
+
+
 class FileViewSet(ViewSet):
     """A resource that takes a file. `uploads` is the handler that the body went through."""
 
     parser_classes = [MultiPartParser]
+    upload_handler: type[BoundedUploadHandler] = BoundedUploadHandler
     uploads: BoundedUploadHandler
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Before the body is touched, by the CSRF check or by anyone."""
-        self.uploads = BoundedUploadHandler(request, on_file=lambda: throttling.count_upload(request, self))
+        self.uploads = self.upload_handler(request, on_file=lambda: throttling.count_upload(request, self))
         request.upload_handlers = [self.uploads]
         return super().initialize_request(request, *args, **kwargs)
 
@@ -151,6 +217,40 @@ class FileViewSet(ViewSet):
         length = str(request.META.get("CONTENT_LENGTH") or "")
         declared = int(length) if length.isdecimal() else 0
         admission.require_means(parameters, min(declared, parameters.file_limit))
+
+
+def named_file(name: str) -> ReceivedFile:
+    """A file to be written, under a name that anybody may have made up. Whoever makes it closes it."""
+    return ReceivedFile(store.display_name(name), None, None)
+
+
+def receive_raw(request: HttpRequest, name: str, limit: int) -> ReceivedFile:
+    """The body as it is, as a file of that name, to be closed by the caller.
+
+    Its length has to be declared: an end that comes early could not be told from the end otherwise.
+
+    Raises `InvalidInput` (`length_required`, `file_too_large`), `ServiceUnavailable` (`disk_full`) and
+    `UnreadablePostError`.
+    """
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if request.META.get("HTTP_TRANSFER_ENCODING") or not length.isdecimal():
+        raise InvalidInput("Declare the length of the document: Content-Length.", "length_required")
+    if int(length) > limit:
+        raise too_large(limit)
+    file = named_file(name)
+    size = 0
+    try:
+        while piece := request.read(BoundedUploadHandler.chunk_size):
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            file.take(piece)
+        file.finish(size)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+    return file
 
 
 def too_large(limit: int) -> InvalidInput:

@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
-from rest_framework.routers import SimpleRouter
+from rest_framework.routers import Route, SimpleRouter
 
 from processing.api import (
     admin_budgets,
@@ -16,6 +16,7 @@ from processing.api import (
     api_keys,
     auths,
     config,
+    docling,
     health,
     models,
     ollama_tags,
@@ -31,7 +32,14 @@ from processing.api import (
 
 
 class Router(SimpleRouter):
-    """Routes that end with a slash or without."""
+    """Routes that end with a slash or without. PUT on a whole resource is its `load`, where it has one."""
+
+    routes = [
+        route._replace(mapping={**route.mapping, "put": "load"})
+        if isinstance(route, Route) and not route.detail
+        else route
+        for route in SimpleRouter.routes
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +68,14 @@ site.register("admin/config/revisions", admin_config.RevisionViewSet, "admin-con
 site.register("admin/config", admin_config.ConfigurationViewSet, "admin-config")
 site.register("admin/budgets", admin_budgets.BudgetViewSet, "admin-budgets")
 site.register("admin/models", admin_models.RegisteredModelViewSet, "admin-models")
+
+site.register("v1/convert/file", docling.ConvertFileViewSet, "convert-file")
+site.register("v1/convert/source", docling.ConvertSourceViewSet, "convert-source")
+site.register("v1/status/poll", docling.PollViewSet, "conversion-poll")
+site.register("v1/result", docling.ResultViewSet, "conversion-result")
+site.register("health", docling.AliveViewSet, "alive")
+site.register("ready", docling.ReadyViewSet, "ready")
+site.register("version", docling.VersionsViewSet, "versions")
 
 _OPEN: dict[str, Any] = {
     "permission_classes": [AllowAny],

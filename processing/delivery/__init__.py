@@ -1,1 +1,1 @@
-"""How an answer reaches whoever waits for it without asking again and again."""
+"""How answers reach those who wait for them, and how documents are fetched that callers name: what reaches out."""

@@ -6,13 +6,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from processing.pipeline.conversion import Conversion
+
 VisionMode = Literal["auto", "force_vision", "force_text"]
 
 
 class RequestOptions(BaseModel):
     """The processing options in force for one task; those that the caller left out have their configured values.
 
-    `timeout` is in seconds and covers the whole task.
+    `timeout` is in seconds and covers the whole task. With a `conversion` the document is read and no model is asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -30,6 +32,7 @@ class RequestOptions(BaseModel):
     skip_cache: bool | None = None
     pages: str | None = Field(None, max_length=1000)
     response_schema: dict[str, Any] | None = None
+    conversion: Conversion | None = None
     timeout: float = Field(300.0, gt=0)
 
     def kept(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from processing.access import model_access
 from processing.documents.contract import ReadOptions
 from processing.documents.models import StoredDocument
 from processing.errors import DocumentFailed
-from processing.pipeline import evidence, page_ranges, read, recognition, sight, whole
+from processing.pipeline import conversion, evidence, page_ranges, read, recognition, sight, whole
 from processing.pipeline.asking import Answered, Asking, Send
 from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
@@ -32,6 +33,7 @@ from processing.pipeline.read import ReadDocument
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
+from processing.tasks.models import Task
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +51,17 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     _forget_peak()
     timings = _Stopwatch()
     report = _Reporter(claim)
+    kept = Kept(claim, options, parameters, deadline, report.note)
+    if options.conversion is not None:
+        return _converted(kept, options.conversion, task.document, report, timings)
     model = patiently(lambda: registry.find(task.model, model_access.asker(task.owner_id, task.api_key_id)), deadline)
 
     slots = recognition.slots(parameters, report.note)
-    kept = Kept(claim, options, parameters, deadline, report.note)
     password = secrets.decrypt(task.document_secret) or None
     goes_whole = password is None and whole.is_wanted(model, task.document, options, parameters)
-    read_options = _read_options(model, task.document, options, parameters, goes_whole=goes_whole)
-    read_options = replace(read_options, password=password)
+    read_options = replace(
+        _read_options(model, task.document, options, parameters, goes_whole=goes_whole), password=password
+    )
     reading = kept.reading(
         task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
     )
@@ -75,6 +80,59 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     timings.lap("check")
     cache = "model" if answered.was_kept else "reading" if reading.was_kept else ""
     return _outcome(claim, options, document, answered, citations, timings, cache)
+
+
+def _converted(
+    kept: Kept, wanted: conversion.Conversion, document: StoredDocument, report: _Reporter, timings: _Stopwatch
+) -> Outcome:
+    """The document's own text, where nobody is asked about it."""
+    only = _wanted_pages(document, kept.options)
+    read_options = ReadOptions(images=False, ocr=wanted.ocr, only=only)
+    slots = recognition.slots(kept.parameters, report.note)
+    reading = kept.reading(
+        document, read_options, lambda source: read.read(source, read_options, kept.deadline, report.page, slots)
+    )
+    timings.lap("read")
+    content, data = conversion.converted(reading.value, wanted)
+    timings.lap("convert")
+    task = kept.claim.task
+    methods = reading.value.methods
+    result = {
+        "content": content,
+        "model_used": conversion.MODEL,
+        "file_info": _file_info(task, reading.value),
+        "citations": [],
+        "data": data,
+        "processing_metadata": {
+            "prompt_length": len(task.prompt),
+            "response_length": len(content),
+            "model_config": kept.options.kept(),
+            "extraction_method": _method(methods),
+            "pages_processed": len(reading.value.pages),
+            "pages_by_method": methods,
+            "cache": "reading" if reading.was_kept else None,
+            "timings": timings.laps,
+        },
+    }
+    return Outcome(
+        result=result,
+        model_used=conversion.MODEL,
+        pages=reading.value.page_count,
+        input_tokens=0,
+        output_tokens=0,
+        cost=Decimal(0),
+        cache="reading" if reading.was_kept else "",
+        task_peak_mb=_peak_mb(reading.value.peak_mb),
+    )
+
+
+def _file_info(task: Task, document: ReadDocument) -> dict[str, Any]:
+    return {
+        "filename": task.filename,
+        "size": task.file_size,
+        "type": task.file_type,
+        "pages": document.page_count,
+    }
 
 
 def _sender(
@@ -98,19 +156,23 @@ def _read_options(
     Raises `DocumentFailed` (`invalid_pages`).
     """
     sees = sight.sees(model, options.vision_mode, parameters)
-    only = None
-    if options.pages is not None:
-        try:
-            only = page_ranges.parse(options.pages, document.pages)
-        except page_ranges.BadPages as error:
-            raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
     return ReadOptions(
         images=sees and not goes_whole,
         spare_images=options.vision_mode == "auto",
         figures=options.pdf_extract_images is not False,
         ocr=(not sees or parameters.recognise_beside_vision) and not goes_whole,
-        only=only,
+        only=_wanted_pages(document, options),
     )
+
+
+def _wanted_pages(document: StoredDocument, options: RequestOptions) -> frozenset[int] | None:
+    """None: all of them. Raises `DocumentFailed` (`invalid_pages`)."""
+    if options.pages is None:
+        return None
+    try:
+        return page_ranges.parse(options.pages, document.pages)
+    except page_ranges.BadPages as error:
+        raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
 
 
 def _outcome(  # noqa: PLR0913 - what a task comes to
@@ -126,12 +188,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
     result = {
         "content": answer.text,
         "model_used": answer.model,
-        "file_info": {
-            "filename": task.filename,
-            "size": task.file_size,
-            "type": task.file_type,
-            "pages": document.page_count,
-        },
+        "file_info": _file_info(task, document),
         "citations": citations,
         "data": answered.data,
         "processing_metadata": {

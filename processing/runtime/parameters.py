@@ -245,6 +245,15 @@ class Parameters(Group):
         le=100_000_000,
         description="Tokens that a model is taken to read whose own length is not known, 1024 to 100000000.",
     )
+    loader_timeout: Seconds = Field(
+        default=28,
+        description="Seconds that Open WebUI's loader waits for a document's text at most, 1 to 86400.",
+        json_schema_extra=_section("Other tools"),
+    )
+    allow_private_sources: bool = Field(
+        default=False,
+        description="Fetch documents from URLs in private networks and on this host, too: true or false.",
+    )
     show_prompts: bool = Field(
         default=True,
         description="Show prompts in the admin to those who hold the permission to see them: true or false.",

@@ -47,8 +47,9 @@ _ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what a
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; `webhook_url` is told of
-    the task's end; `document_password` opens the document, and is kept encrypted until the task is completed."""
+    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; of those that wait, the
+    ones of the highest `priority` come first; `webhook_url` is told of the task's end; `document_password` opens the
+    document, and is kept encrypted until the task is completed."""
 
     owner_id: int
     api_key_id: int | None
@@ -58,6 +59,7 @@ class Submission:
     options: dict[str, Any]
     configuration_revision: int
     request_id: str
+    priority: int = 0
     webhook_url: str = ""
     document_password: str = field(default="", repr=False)
 
@@ -103,6 +105,7 @@ def submit(submission: Submission) -> Task:
         options=submission.options,
         document_secret=secrets.encrypt(submission.document_password),
         configuration_revision=submission.configuration_revision,
+        priority=submission.priority,
         filename=document.filename,
         file_size=document.size,
         file_type=document.media_type,

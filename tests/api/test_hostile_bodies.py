@@ -147,7 +147,8 @@ def test_any_body_to_any_route_is_no_fault_of_ours(route: Any, admin: Tenant, al
     """Those of an administrator, too: all that can be sent in a few ways."""
     path = route.path(id="local") if route.parameters == ("id",) else route.nobodys_path()
     for who in (admin, alice):
-        for method in UNSAFE:
+        # To the loader any body is a document: tests/api/test_loader.py.
+        for method in (each for each in UNSAFE if (route.name, each) != ("process-list", "put")):
             for body, kind in (
                 (b"null", "application/json"),
                 (b'{"a": [[]], "id": {}, "api_v2": [], "erase": 1}', "application/json"),

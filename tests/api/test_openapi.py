@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 pytestmark = pytest.mark.django_db
 
 VERBS = {
-    "/api/v2/process": {"post"},
+    "/api/v2/process": {"post", "put"},
     "/api/v2/upload": {"post"},
     "/api/v2/status/{task_id}": {"get"},
     "/api/v2/tasks": {"get"},
@@ -44,6 +44,15 @@ VERBS = {
     "/api/v2/webhooks/{webhook_id}/enable": {"post"},
     "/api/v2/webhooks/{webhook_id}/deliveries": {"get"},
     "/api/v2/webhooks/signing_secret": {"post"},
+    "/v1/convert/file": {"post"},
+    "/v1/convert/file/async": {"post"},
+    "/v1/convert/source": {"post"},
+    "/v1/convert/source/async": {"post"},
+    "/v1/status/poll/{task_id}": {"get"},
+    "/v1/result/{task_id}": {"get"},
+    "/health": {"get"},
+    "/ready": {"get"},
+    "/version": {"get"},
     "/admin/budgets": {"get", "post"},
     "/admin/budgets/{budget_id}": {"get", "patch", "delete"},
 }
@@ -76,11 +85,14 @@ def test_each_way_in_is_described(description: dict[str, Any]) -> None:
     schemes = description["components"]["securitySchemes"]
     assert {name: (each["type"], each.get("bearerFormat")) for name, each in schemes.items()} == {
         "ApiKey": ("http", None),
+        "HeaderKey": ("apiKey", None),
         "Token": ("http", "JWT"),
         "BrowserSession": ("apiKey", None),
     }
     ways = [set(each) for each in description["paths"]["/api/v2/process"]["post"]["security"]]
     assert ways == [{"ApiKey"}, {"Token"}, {"BrowserSession"}]
+    ways = [set(each) for each in description["paths"]["/v1/convert/file"]["post"]["security"]]
+    assert ways == [{"HeaderKey"}, {"ApiKey"}, {"Token"}, {"BrowserSession"}]
     assert not any(description["paths"]["/api/v1/auths/signin"]["post"].get("security", []))
 
 
@@ -93,11 +105,12 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
 
 
 def test_limited_replies_say_how_the_limits_stand(description: dict[str, Any]) -> None:
+    unlimited = {"/api/v2/health", "/health", "/ready"}
     for path, item in description["paths"].items():
         for operation in item.values():
-            assert path == "/api/v2/health" or {"429", "4XX"} & set(operation["responses"])
+            assert path in unlimited or {"429", "4XX"} & set(operation["responses"])
             for response in operation["responses"].values():
-                assert ("RateLimit" in response.get("headers", {})) == (path != "/api/v2/health")
+                assert ("RateLimit" in response.get("headers", {})) == (path not in unlimited)
 
 
 def test_the_documentation_loads_nothing_from_elsewhere() -> None:

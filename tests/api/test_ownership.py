@@ -30,13 +30,16 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_often_as_one_li
 # Routes that answer who is nobody, by name.
 PUBLIC = {
     "auths-signin",
+    "alive-list",
     "config-list",  # while API_V2_PUBLIC_ENDPOINTS says so
     "docs",
     "health-list",
     "models-list",  # as config
     "ollama-tags-list",  # as models
     "openapi",
+    "ready-list",
     "version-list",
+    "versions-list",
 }
 
 # What a parameter of a path names, by the parameter: the id of something of alice's. `None`: nobody's, as a model's.
