@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import is_list_serializer
+
+from processing.api.permissions import PublicEndpoint
+
 _HEADERS = {
     "X-RateLimit-Limit": ("integer", "How much the tightest of the limits that the call fell under allows."),
     "X-RateLimit-Remaining": ("integer", "How much of it is left."),
@@ -13,6 +18,21 @@ _HEADERS = {
     "RateLimit": ("string", "How the tightest of them stands (the same)."),
 }
 _UNLIMITED = ("/api/v2/health", "/health", "/ready")
+
+
+class Described(AutoSchema):
+    """A view that answers with one object says so, whatever its action is called; what needs no key says so, too."""
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        said = self.get_response_serializers() if serializer is None else serializer
+        if isinstance(said, dict) and said:
+            said = said[min(said, key=str)]
+        return bool(is_list_serializer(said))
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super().get_auth()
+        is_open = any(isinstance(each, PublicEndpoint) for each in self.view.get_permissions())
+        return [*found, *([{}] if is_open and {} not in found else [])]
 
 
 def with_rate_limits(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -29,6 +49,22 @@ def with_rate_limits(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 responses.setdefault("429", {"content": problem, "description": "Too many requests."})
             for response in responses.values():
                 response["headers"] = {**named, **response.get("headers", {})}
+    return result
+
+
+def errors_are_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Errors have a media type of their own, which no view says by itself. Those of the server's own may come from
+    everywhere."""
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for item in result["paths"].values():
+        for operation in item.values():
+            responses = operation["responses"]
+            for status in ("4XX", "5XX"):
+                responses.setdefault(status, {"content": problem, "description": "Refused, or failed."})
+            for status, response in responses.items():
+                schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+                if status[0] in "45" and schema.get("$ref", "").endswith("/Problem"):
+                    response["content"] = problem
     return result
 
 
