@@ -278,7 +278,7 @@ def test_what_is_no_configuration_is_refused_whole(admin: Tenant, body: Any, key
     assert local().temperature is None
 
 
-@pytest.mark.parametrize("query", ["dry_run=perhaps", "reason=a%00b", "reason=" + "x" * 501])
+@pytest.mark.parametrize("query", ["dry_run=perhaps", "reason=" + "x" * 501])
 def test_a_malformed_query_is_refused(admin: Tenant, query: str) -> None:
     assert post(admin, {"api_v2": {"timeout": 60}}, f"{IMPORT}?{query}").status_code == 422
     assert not ConfigurationRevision.objects.exists()

@@ -78,7 +78,7 @@ def test_a_strangers_task_looks_like_none(alice: Tenant, mallory: Tenant, path: 
     assert alice.client.get(path.format(task.id)).status_code == 200
 
 
-@pytest.mark.parametrize("identifier", ["1", "abc", "-" * 36, "%00", "../health"])
+@pytest.mark.parametrize("identifier", ["1", "abc", "-" * 36, "../health"])
 def test_what_is_no_id_is_not_found(alice: Tenant, identifier: str) -> None:
     response = alice.client.get(f"/api/v2/status/{identifier}")
     assert response.status_code == 404

@@ -49,7 +49,7 @@ def test_a_tampered_cursor_is_the_callers_error(alice: Tenant, content: str) -> 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("sent", ["zzz", "\x00", "=", "A" * 5000, cursor("p=" + "9" * 19), cursor("o=" + "9" * 30)])
+@pytest.mark.parametrize("sent", ["zzz", "=", "A" * 5000, cursor("p=" + "9" * 19), cursor("o=" + "9" * 30)])
 def test_a_senseless_cursor_is_no_fault_of_ours(alice: Tenant, sent: str) -> None:
     add(alice, 1)
     assert alice.client.get(URL, {"cursor": sent}).status_code in (200, 404)

@@ -69,7 +69,7 @@ def test_as_many_days_as_are_asked_for(alice: Tenant) -> None:
     UsageOfDay.objects.update(day=usage.today() - timedelta(days=6))
     assert len(alice.client.get(URL).json()["days"]) == 1
     assert alice.client.get(URL, {"days": 6}).json()["days"] == []
-    for wrong in ("0", "93", "x", "1" * 400, "\x00"):
+    for wrong in ("0", "93", "x", "1" * 400):
         assert alice.client.get(URL, {"days": wrong}).status_code == 422, wrong
 
 

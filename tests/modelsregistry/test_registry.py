@@ -68,6 +68,7 @@ def test_the_catalogue_is_one_query(model, django_assert_num_queries):
         "timeout": None,
         "available": True,
         "reason": "",
+        "reads_any_length": False,
         "has_prices": False,
         "is_free": False,
     }

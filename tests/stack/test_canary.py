@@ -152,6 +152,8 @@ def every_page(service: RunningService) -> Iterator[tuple[str, str]]:
             page = browser.get(path).text
             yield path, page
             for link in re.findall(r'href="(/admin/[^"?#]*)', page):
+                if link.endswith("/download/"):  # The document itself is where its words belong.
+                    continue
                 if link not in seen and not re.search("/(logout|login|password_change|config|models)/?$", link):
                     seen.add(link)
                     waiting.append(link)
