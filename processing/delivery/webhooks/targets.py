@@ -66,8 +66,11 @@ def port_of(url: httpx.URL) -> int:
 
 
 def target(url: str) -> str:
-    """The host and port, as one receiver is told from another."""
-    parsed = httpx.URL(url)
+    """The host and port, as one receiver is told from another; of a URL that nobody could be sent to, nothing."""
+    try:
+        parsed = parse(url)
+    except URLNotAllowed:
+        return ""
     return f"{parsed.host}:{port_of(parsed)}"
 
 
