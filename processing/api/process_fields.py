@@ -10,6 +10,8 @@ from processing.api.uploads import ReceivedFile
 from processing.pipeline import page_ranges, schema
 from processing.runtime.parameters import MAX_PROMPT_LENGTH, MIN_PROMPT_LENGTH
 
+ACCEPTED = ["queued", "processing"]
+
 
 class ProcessSerializer(serializers.Serializer[Any]):
     """What `POST /api/v2/process` takes. Fields that are not listed are accepted and named in `ignored_fields`."""
@@ -84,7 +86,7 @@ class ProcessReplySerializer(serializers.Serializer[Any]):
     """The accepted task."""
 
     task_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=["queued", "processing"])
+    status = serializers.ChoiceField(choices=ACCEPTED)
     message = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
     estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds.")
