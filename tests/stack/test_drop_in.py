@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from tests import samples
+from tests.guide.programs import require
 from tests.stack.service import ROOT, RunningService, running_service
 from tests.stack.third_party_clients import DemoClient, DoclingClient, OpenWebUI
 
@@ -95,6 +97,23 @@ def test_our_own_client(service: RunningService, key: str, document: Path) -> No
     assert task["result"]["citations"][0]["page"] == 2
     assert json.loads(apiv2("status", task["task_id"]))["status"] == "completed"
     assert "local\t" in apiv2("models")
+
+
+def test_the_pages_calls(service: RunningService, key: str) -> None:
+    """Each curl of docs/clients/README.md, as it is printed there."""
+    require("bash", "curl")
+    calls = re.findall(r"^    (curl .*(?:\n +.*)*)", (ROOT / "docs/clients/README.md").read_text(), re.MULTILINE)
+    replies = []
+    for call in calls:
+        command = call.replace("http://127.0.0.1:3000", service.url)
+        environment = {"PATH": os.environ["PATH"], "KEY": key}
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        )
+        replies.append(json.loads(done.stdout))
+    loaded, converted = replies
+    assert loaded[1]["metadata"]["page"] == 2
+    assert "3,760.08" in converted["document"]["text_content"]
 
 
 def test_this_host_is_no_source(service: RunningService, key: str) -> None:
