@@ -61,7 +61,7 @@ class OptionsSerializer(serializers.Serializer[Any]):
         """A form repeats a name for each number of the range."""
         if hasattr(data, "getlist"):
             lists = ("to_formats", "page_range")
-            known = [name for name in self.fields if name in data and name != FILES]
+            known = [name for name in map(str, self.fields) if name in data and name != FILES]
             data = {name: data.getlist(name) if name in lists else data.get(name) for name in known}
         found: dict[str, Any] = super().to_internal_value(data)
         return found

@@ -75,9 +75,19 @@ def _errors(found: Converting) -> list[dict[str, str]]:
         for name in found.how.formats
         if name not in FORMATS
     ]
-    return unknown + [
-        _error("document_backend", f"{task.filename}: {one_failed(task).detail}") for task in found.failures
+    too_long = [
+        _error("document_backend", f"{task.filename} is too long to be written as {name}.")
+        for task in found.successes
+        for name in _missing(task, found.how.formats)
     ]
+    failed = [_error("document_backend", f"{task.filename}: {one_failed(task).detail}") for task in found.failures]
+    return unknown + too_long + failed
+
+
+def _missing(task: Task, formats: Iterable[str]) -> list[str]:
+    """The formats that the worker did not make."""
+    data = (task.result or {}).get("data", {})
+    return [name for name in ("html", "text") if name in formats and name not in data]
 
 
 def _error(component: str, message: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ from processing.delivery.webhooks import targets
 from processing.pipeline import page_ranges, schema
 from processing.runtime.parameters import MAX_PROMPT_LENGTH, MIN_PROMPT_LENGTH
 
+ACCEPTED = ["queued", "processing"]
+
 
 def allowed_webhook_url(value: str) -> str:
     """The URL, for a serializer's field: raises `ValidationError` (`webhook_url_not_allowed`)."""
@@ -111,7 +113,7 @@ class ProcessReplySerializer(serializers.Serializer[Any]):
     """The accepted task."""
 
     task_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=["queued", "processing"])
+    status = serializers.ChoiceField(choices=ACCEPTED)
     message = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
     estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds.")

@@ -88,11 +88,12 @@ def give_up(documents: Sequence[StoredDocument]) -> None:
 
 def of(owner_id: int, task_id: uuid.UUID) -> Converting:
     """A conversion of this owner as it stands. Raises `NotFound`, for a stranger's and for any other task, too."""
-    first = Task.objects.filter(owner_id=owner_id, id=task_id).first()
+    own = Task.objects.filter(owner_id=owner_id).defer("result")  # which is long, and rarely what is asked for
+    first = own.filter(id=task_id).first()
     options = None if first is None else RequestOptions.restored(first.options)
     if first is None or options is None or options.conversion is None:
         raise NotFound("There is no such task.", "task_not_found")
-    found = {str(task.id): task for task in Task.objects.filter(owner_id=owner_id, id__in=options.conversion.others)}
+    found = {str(task.id): task for task in own.filter(id__in=options.conversion.others)}
     return Converting((first, *(found[each] for each in options.conversion.others if each in found)))
 
 

@@ -20,7 +20,8 @@ MODEL = "reading"
 PROMPT = "Read the document."
 MAX_PAGE_BREAK = 200  # characters
 MAX_TEXT = 32 * MIB  # characters of a whole document, which are kept on the task's row
-_MADE_HERE = ("html", "text")  # of the formats, those that take so long that a worker makes them
+# Characters of which HTML and plain text are made: Markdown takes 400 times its size in memory while it is parsed.
+MAX_RENDERED = MIB
 
 
 class Conversion(BaseModel):
@@ -41,19 +42,20 @@ class Conversion(BaseModel):
 
 def converted(document: ReadDocument, conversion: Conversion) -> tuple[str, dict[str, Any]]:
     """The text of the whole as Markdown, and what else is kept of it: `pages` tells where in the text each page is
-    (`page`, `start`, `end`); `html` and `text` are there if they were asked for.
+    (`page`, `start`, `end`); `html` and `text` are there if they were asked for and the text is not longer than
+    `MAX_RENDERED`.
 
     Raises `DocumentFailed` (`no_text`, `too_much_text`).
     """
     pages = document.pages
     if not any(page.text.strip() for page in pages):
         raise DocumentFailed("No extractable text was found in the document.", "no_text")
-    if sum(len(page.text) for page in pages) > MAX_TEXT:
+    length = sum(len(page.text) for page in pages)
+    if length > MAX_TEXT:
         raise DocumentFailed("The document has more text than one reply can carry. Name fewer pages.", "too_much_text")
     content, places = _joined(pages, conversion.page_break)
-    made = [name for name in _MADE_HERE if name in conversion.formats]
-    rendered = {name: _MAKERS[name](pages) for name in made}
-    return content, {"pages": places, **rendered}
+    made = [name for name in _MAKERS if name in conversion.formats and length <= MAX_RENDERED]
+    return content, {"pages": places, **{name: _MAKERS[name](pages) for name in made}}
 
 
 def _joined(pages: Sequence[SourcePage], page_break: str | None) -> tuple[str, list[dict[str, int]]]:
@@ -100,4 +102,5 @@ def _plain(tokens: Iterable[Token]) -> Iterator[str]:
             yield html.unescape(token.content) if token.type == "text" else token.content
 
 
+# Of the formats, those that take so long that a worker makes them.
 _MAKERS = {"html": _as_html, "text": _as_text}

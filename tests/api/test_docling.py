@@ -108,6 +108,15 @@ def test_formats_that_are_not_written_are_told(alice: Tenant) -> None:
     assert body["document"]["md_content"]
 
 
+def test_what_is_too_long_to_be_rendered(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processing.pipeline.conversion.MAX_RENDERED", 5)
+    body = convert(alice, upload("a.txt", b"Some text."), to_formats=["md", "html"]).json()
+    assert (body["status"], body["document"]["html_content"]) == ("partial_success", None)
+    assert "too long to be written as html" in body["errors"][0]["error_message"]
+    monkeypatch.setattr("processing.pipeline.conversion.MAX_TEXT", 5)
+    refused(convert(alice, upload("a.txt", b"Some text.")), 422, "too_much_text")
+
+
 def test_pages_and_what_stands_between_them(alice: Tenant) -> None:
     three = upload("three.pdf", samples.pdf("one", "two", "three"))
     body = convert(alice, three, page_range=["2", "3"], md_page_break_placeholder="<!-- page -->").json()

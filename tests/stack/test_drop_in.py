@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from tests import samples
+from tests.guide.programs import require
 from tests.stack.service import ROOT, RunningService, running_service
 from tests.stack.third_party_clients import DemoClient, DoclingClient, OpenWebUI
 
@@ -46,13 +48,6 @@ def test_open_webuis_external_loader(service: RunningService, key: str, document
     assert pages[0]["metadata"]["source"] == "Rechnung März.pdf"
 
 
-def test_open_webuis_external_loader_reads_a_picture(service: RunningService, key: str, tmp_path: Path) -> None:
-    path = tmp_path / "bill.png"
-    path.write_bytes(samples.picture())
-    (page,) = OpenWebUI(service.url, key).external(path, media_type=None)
-    assert "108.00" in page["page_content"]
-
-
 def test_open_webui_shows_what_is_wrong(service: RunningService, key: str, tmp_path: Path) -> None:
     path = tmp_path / "empty.pdf"
     path.write_bytes(samples.pdf(""))
@@ -65,6 +60,9 @@ def test_open_webui_shows_what_is_wrong(service: RunningService, key: str, tmp_p
 
 def test_open_webuis_docling_engine(service: RunningService, key: str, document: Path) -> None:
     assert "108.00" in OpenWebUI(service.url, key).docling(document)
+    picture = document.with_name("bill.png")
+    picture.write_bytes(samples.picture())
+    assert "108.00" in OpenWebUI(service.url, key).docling(picture)
 
 
 def test_a_docling_client(service: RunningService, key: str, document: Path) -> None:
@@ -101,6 +99,23 @@ def test_our_own_client(service: RunningService, key: str, document: Path) -> No
     assert "local\t" in apiv2("models")
 
 
+def test_the_pages_calls(service: RunningService, key: str) -> None:
+    """Each curl of docs/clients/README.md, as it is printed there."""
+    require("bash", "curl")
+    calls = re.findall(r"^    (curl .*(?:\n +.*)*)", (ROOT / "docs/clients/README.md").read_text(), re.MULTILINE)
+    replies = []
+    for call in calls:
+        command = call.replace("http://127.0.0.1:3000", service.url)
+        environment = {"PATH": os.environ["PATH"], "KEY": key}
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        )
+        replies.append(json.loads(done.stdout))
+    loaded, converted = replies
+    assert loaded[1]["metadata"]["page"] == 2
+    assert "3,760.08" in converted["document"]["text_content"]
+
+
 def test_this_host_is_no_source(service: RunningService, key: str) -> None:
     sources = [{"kind": "http", "url": f"{service.url}/api/version"}]
     reply = httpx.post(f"{service.url}/v1/convert/source", json={"sources": sources}, headers={"X-Api-Key": key})
@@ -126,12 +141,12 @@ def test_a_document_larger_than_other_bodies_is_refused_by_its_length(service: R
 def test_a_conversion_survives_a_restart(tmp_path: Path) -> None:
     with running_service(tmp_path / "data", API_V2_MAX_CONCURRENT=1) as first:
         key = first.key
-        files = [("files", (f"{number}.png", samples.picture())) for number in range(3)]
+        files = [("files", ("bill.png", samples.picture())), ("files", ("a.txt", b"Some text."))]
         begun = httpx.post(f"{first.url}/v1/convert/file/async", files=files, headers={"X-Api-Key": key}, timeout=60)
         task = begun.json()["task_id"]
     with running_service(tmp_path / "data") as second:
         ask = {"headers": {"X-Api-Key": key}, "timeout": 150}
         state = httpx.get(f"{second.url}/v1/status/poll/{task}", params={"wait": 60}, **ask).json()
         assert state["task_status"] == "success", state
-        assert state["task_meta"]["num_succeeded"] == 3
+        assert state["task_meta"]["num_succeeded"] == 2
         assert httpx.get(f"{second.url}/v1/result/{task}", **ask).headers["content-type"] == "application/zip"

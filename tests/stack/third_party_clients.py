@@ -88,7 +88,7 @@ class OpenWebUI:
             files={"files": (path.name, path.read_bytes(), "application/octet-stream")},
             data={"image_export_mode": "placeholder"},
             headers={"X-Api-Key": self.key},
-            timeout=60,
+            timeout=150,
         )
         if not reply.is_success:
             raise RuntimeError(reply.json()["detail"])

@@ -185,3 +185,15 @@ def test_an_odd_content_type_reaches_django(server: Server, boundary: str) -> No
     body = f"--{boundary.partition('=')[2]}--".encode()
     kind = "multipart/form-data" + boundary
     assert server.request(body, CONTENT_LENGTH=str(len(body)), CONTENT_TYPE=kind)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v2/process", "//api/v2/process/"])
+def test_a_document_that_is_the_body_is_not_read_beforehand(path: str) -> None:
+    """Whatever its type, and however large: who stores it counts."""
+    server = Server()
+    environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": path, "CONTENT_TYPE": "", "CONTENT_LENGTH": "300"}
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=100):
+        assert server.request(b"x" * 300, **environ)[0] == 200
+        assert server.seen == [("300", b"x" * 300)]
+        assert server.request(b"x" * 300, **{**environ, "PATH_INFO": "/api/v2/processes"})[0] == 413
+        assert server.request(b"x" * 300, **{**environ, "REQUEST_METHOD": "POST"})[0] == 413
