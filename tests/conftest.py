@@ -19,6 +19,7 @@ from processing.access.rates import allowances, counting, leases
 from processing.operations import figures
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
+from processing.tasks.journal import keeping, scribe
 
 pytest_plugins = ["tests.stack.service"]
 
@@ -86,5 +87,5 @@ def nothing_known_from_another_test() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (configuration, admission, line, pace, allowances, counting, leases, figures):
+    for known in (configuration, admission, line, pace, allowances, counting, leases, figures, scribe, keeping):
         known.forget()

@@ -11,6 +11,7 @@ import pytest
 
 from modelsregistry.contract import Attachment, GenerationRequest, GenerationResult, SourcePage, Usage
 from modelsregistry.errors import ModelRejected
+from modelsregistry.generation import Listener
 from processing.errors import ModelFailed
 from processing.pipeline.asking import Answered, Asking
 from processing.pipeline.cache import Found
@@ -29,7 +30,7 @@ class Model:
         self.sayings = list(sayings)
         self.asked: list[GenerationRequest] = []
 
-    def __call__(self, request: GenerationRequest) -> Found[GenerationResult]:
+    def __call__(self, request: GenerationRequest, listener: Listener) -> Found[GenerationResult]:
         self.asked.append(request)
         saying = self.sayings.pop(0) if len(self.sayings) > 1 else self.sayings[0]
         if isinstance(saying, Exception):

@@ -1,0 +1,1 @@
+"""How what becomes of a task reaches those who wait for it."""
