@@ -131,6 +131,8 @@ def stream(request: Request, task_id: str) -> HttpResponseBase:
     seq, id_, state, token, attempts = row
     standing = events.Standing(seq, str(id_), state, token, attempts)
     after = _last_seen(request)
+    if request.method == "HEAD":
+        return HttpResponse(content_type=MEDIA_TYPE)
     if after is not None and after > standing.last:  # none of this task's
         after = None
     if after == standing.last and standing.has_ended:
