@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
+from processing.api import status
 from processing.operations import figures
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
@@ -87,5 +88,17 @@ def nothing_known_from_another_test() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (configuration, admission, line, pace, allowances, counting, leases, figures, scribe, keeping):
+    for known in (
+        configuration,
+        admission,
+        line,
+        pace,
+        allowances,
+        counting,
+        leases,
+        figures,
+        scribe,
+        keeping,
+        status.WATCH,
+    ):
         known.forget()

@@ -38,7 +38,7 @@ def wanted(request: Request) -> float:
     """The seconds of `?wait=`; 0 without."""
     if "wait" not in request.query_params:
         return 0.0
-    asked = WaitSerializer(data=request.query_params)
+    asked = WaitSerializer(data={"wait": request.query_params["wait"]})
     asked.is_valid(raise_exception=True)
     return float(asked.validated_data["wait"])
 

@@ -121,6 +121,7 @@ class Watch:
         self._look_now = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
+        self._linger = _LINGER
 
     def join(self, seq: int, after: int | None, wake: Callable[[], None]) -> Watcher:
         """Watch a task; `wake` is called, in another thread, when there is something to take, or its end has come."""
@@ -148,6 +149,17 @@ class Watch:
         finally:
             watcher.leave()
 
+    def forget(self) -> None:
+        """Forget all watchers, and let the thread go with its connection."""
+        with self._lock:
+            self._stories.clear()
+            self._linger = 0.0
+            thread = self._thread
+        self._look_now.set()
+        if thread is not None:
+            thread.join()
+        self._linger = _LINGER
+
     def _leave(self, watcher: Watcher) -> None:
         story = watcher.story
         with self._lock:
@@ -169,7 +181,7 @@ class Watch:
                 watched = {seq: story for seq, story in self._stories.items() if not story.is_over}
                 if self._stories:
                     idle_since = time.monotonic()
-                elif time.monotonic() - idle_since > _LINGER:
+                elif time.monotonic() - idle_since >= self._linger:
                     self._thread = None
                     break
             self._look_now.clear()

@@ -55,6 +55,12 @@ def sweep() -> int:
     return len(over)
 
 
+def sweep_soon() -> None:
+    """Let the next `sweep` be one."""
+    global _next_sweep
+    _next_sweep = 0.0
+
+
 def _over(seqs: list[int]) -> set[int]:
     """A model may think for long: whoever watches its task meanwhile wants all that it has said."""
     running = Task.objects.filter(seq__in=seqs, status=Status.PROCESSING)
