@@ -12,7 +12,7 @@ from modelsregistry.generation import Listener
 from processing.pipeline.telling import Telling
 from processing.tasks import lifecycle
 from processing.tasks.journal import keeping, scribe
-from processing.tasks.journal.contract import MOST, Entry, JournalUnavailableError, number, token_of
+from processing.tasks.journal.contract import MOST, Entry, JournalUnavailableError, Store, number, token_of
 from processing.tasks.journal.sqlite import SqliteJournal
 from processing.tasks.models import Status, Task
 from tests.conftest import Tenant
@@ -32,6 +32,15 @@ class TestSqlite(JournalContract):
     def test_a_directory_that_is_gone_is_no_crash(self, tmp_path: Path) -> None:
         with pytest.raises(JournalUnavailableError):
             SqliteJournal(lambda: tmp_path / "gone" / "events.sqlite3").append([Entry(1, 1, "delta", "{}")])
+
+
+@pytest.mark.django_db
+class TestOfThisDatabase(JournalContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        store = keeping.store()
+        store.delete(store.idle(-60.0, 1_000_000))
+        return store
 
 
 def test_numbers_rise_through_all_attempts() -> None:
