@@ -11,7 +11,7 @@ import asyncio
 import io
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,10 +29,10 @@ from django.urls import set_script_prefix  # noqa: E402
 
 from processing.api.events import EventStreamResponse  # noqa: E402
 
-Message = MutableMapping[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Scope = MutableMapping[str, Any]
+Scope = dict[str, Any]
 
 _THREADS = 8  # that find out who may watch; each keeps a connection to the database
 _STREAM = re.compile(r"/+api/v2/tasks/[0-9a-fA-F-]{36}/events/?")
