@@ -91,6 +91,11 @@ def read_until(stream: Iterator[Event], seen: list[Event], said: str) -> None:
         seen.append(next(stream))
 
 
+def without_memory(seen: list[Event]) -> list[Event]:
+    """The end tells how much memory the host has free, which changes from one look to the next."""
+    return [Event(each.name, {**each.data, "memory_usage": None}, each.id) for each in seen]
+
+
 def test_what_a_model_says_arrives_while_it_speaks(client: httpx.Client, caller: Caller, speaker: Speaker) -> None:
     task = ask(caller)
     seen: list[Event] = []
@@ -127,10 +132,10 @@ def test_a_stream_that_broke_off_is_resumed_and_every_event_comes_once(
     with watching(client, task) as response:
         whole = list(events(response))
     in_line = [event for event in seen if event.data.get("status") == "queued"]  # before the second came
-    assert seen + rest == in_line + whole
+    assert without_memory(seen + rest) == without_memory(in_line + whole)
     assert text(whole) == "The total is 108 euros."
     with watching(client, task, params={"last_event_id": whole[-2].id}) as response:
-        assert list(events(response)) == whole[-1:]
+        assert without_memory(list(events(response))) == without_memory(whole[-1:])
     assert client.get(f"/api/v2/tasks/{task}/events", headers={"Last-Event-ID": str(whole[-1].id)}).status_code == 204
 
 
