@@ -20,12 +20,36 @@ from django.utils.http import parse_header_parameters
 from apiv2project.arrival import PIECE, Arrival
 from processing.api.errors import problem
 from processing.api.requests import RequestMiddleware
+from processing.api.waiting import PLACES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 UNKNOWN_LENGTH = 1 << 40  # the CONTENT_LENGTH that stands for "chunked"; who stores the upload counts and refuses
 _COME_BACK = 5  # seconds
+
+
+class _Place:
+    """A place that a request holds; one whose body has arrived may go on to a place of those who wait."""
+
+    def __init__(self, held: threading.BoundedSemaphore, waiting: threading.BoundedSemaphore) -> None:
+        self._held: threading.BoundedSemaphore | None = held
+        self._waiting = waiting
+
+    def wait(self) -> bool:
+        """Whether it has a place to wait in now."""
+        if self._held is self._waiting:
+            return True
+        if not self._waiting.acquire(blocking=False):
+            return False
+        self.release()
+        self._held = self._waiting
+        return True
+
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.release()
 
 
 class ConnectionGate:
@@ -48,17 +72,20 @@ class ConnectionGate:
             if _has_body(environ):
                 start_response = _closing(start_response)
             return _refuse(environ, start_response, 503, "Too many requests are under way. Come back soon.", "busy")
+        place = _Place(places, self._waiting)
+        environ[PLACES] = place.wait
         try:
-            return _Held(self._answer(environ, start_response), places.release)
+            return _Held(self._answer(environ, start_response), place.release)
         except BaseException:
-            places.release()
+            place.release()
             raise
 
     def _places_for(self, environ: WSGIEnvironment) -> threading.BoundedSemaphore | None:
         if _has_body(environ):
             return self._receiving
         wants_to_wait = "wait" in parse_qs(environ.get("QUERY_STRING", "")) or "wait=" in environ.get("HTTP_PREFER", "")
-        return self._waiting if wants_to_wait or "text/event-stream" in environ.get("HTTP_ACCEPT", "") else None
+        is_stream = "text/event-stream" in environ.get("HTTP_ACCEPT", "") or _names_a_stream(environ)
+        return self._waiting if wants_to_wait or is_stream else None
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if not _has_body(environ):
@@ -115,6 +142,10 @@ class _Held:
 def _length(environ: WSGIEnvironment) -> int | None:
     """What the client declared; None for a chunked body."""
     return None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or "0")
+
+
+def _names_a_stream(environ: WSGIEnvironment) -> bool:
+    return bool(environ.get("PATH_INFO", "").rstrip("/").endswith("/events"))
 
 
 def _has_body(environ: WSGIEnvironment) -> bool:

@@ -97,6 +97,7 @@ class Environment(BaseModel):
     host_name: str = Field(default_factory=socket.gethostname, alias="API_V2_HOST_NAME", max_length=200)
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(3000, alias="PORT", ge=1, le=65535)
+    streams_port: int | None = Field(None, alias="API_V2_STREAMS_PORT", ge=1, le=65535)
     web_processes: int = Field(2, alias="API_V2_WEB_PROCESSES", ge=1, le=64)
     web_threads: int = Field(default_factory=_threads, alias="API_V2_WEB_THREADS", ge=16, le=1024)
     allowed_hosts: Words = Field(["localhost", "127.0.0.1", "[::1]"], alias="ALLOWED_HOSTS")

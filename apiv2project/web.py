@@ -24,10 +24,10 @@ from processing.operations import lifeline, listening
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_HEADERS_WITHIN = 10_000  # milliseconds
-_HEADER_BYTES = 65_536
+HEADERS_WITHIN = 10_000  # milliseconds
+HEADER_BYTES = 65_536
 _CONNECTIONS = 4096  # that one process holds open at once; a thread is taken only when a request has arrived
-_GRACE = 8  # seconds for requests that are under way when the server is asked to stop
+GRACE = 8  # seconds for requests that are under way when the server is asked to stop
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     except listening.AddressUnavailableError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(listening.EXIT_CONFIGURATION) from None
-    _allow_open_files(2 * _CONNECTIONS)
+    allow_open_files(2 * _CONNECTIONS)
     parent = os.getpid()
 
     def application_in_worker() -> WSGIApplication:
@@ -62,23 +62,24 @@ def main() -> None:
         workers=env.web_processes,
         blocking_threads=env.web_threads,
         backpressure=_CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN, max_buffer_size=_HEADER_BYTES),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
         respawn_failed_workers=True,
         respawn_interval=0.5,
-        workers_kill_timeout=_GRACE,
+        workers_kill_timeout=GRACE,
         log_level=LogLevels.error,
-        log_dictconfig=_server_log(settings),
+        log_dictconfig=server_log(settings),
     ).serve(target_loader=application_in_worker, wrap_loader=False)
 
 
-def _server_log(settings: Any) -> dict[str, Any]:
+def server_log(settings: Any) -> dict[str, Any]:
     """The server's own log, where the service's goes, and nothing on stdout."""
     handlers = settings.LOGGING["root"]["handlers"]
     own = {"_granian": {"handlers": handlers, "level": "ERROR", "propagate": False}}
     return {**settings.LOGGING, "loggers": {**settings.LOGGING["loggers"], **own}}
 
 
-def _allow_open_files(wanted: int) -> None:
+def allow_open_files(wanted: int) -> None:
+    """Let this process and its children hold so many files and connections open, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft < wanted:

@@ -24,6 +24,7 @@ from benchmarks import (
     status_reads,
     throughput,
     waiting,
+    watching,
 )
 from benchmarks.table import HEAD, Row
 
@@ -32,6 +33,7 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "claiming": claiming.rows,
     "throughput": throughput.rows,
     "waiting": waiting.rows,
+    "watching": watching.rows,
     "depth": depth.rows,
     "admin_list": admin_list.rows,
     "status_reads": status_reads.rows,

@@ -19,9 +19,11 @@ from processing import migrations
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
+from processing.api import status
 from processing.operations import figures
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
+from processing.tasks.journal import keeping, scribe
 
 pytest_plugins = ["tests.stack.service"]
 
@@ -96,7 +98,19 @@ def nothing_known_from_another_test() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (configuration, admission, line, pace, allowances, counting, leases, figures):
+    for known in (
+        configuration,
+        admission,
+        line,
+        pace,
+        allowances,
+        counting,
+        leases,
+        figures,
+        scribe,
+        keeping,
+        status.WATCH,
+    ):
         known.forget()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +16,7 @@ from modelsregistry.registry import Asker, ModelEntry
 from processing.access import budgets
 from processing.access.model_access import asker
 from processing.access.models import ApiKey
+from processing.api import events, status, waiting
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.loader import Loader
@@ -38,13 +41,29 @@ from processing.tasks.models import Task
 class ProcessViewSet(Loader):
     """Submitting work; and, by PUT, what `Loader` does."""
 
+    content_negotiation_class = events.AnyAccept
+
     @extend_schema(
         operation_id="process",
         summary="Submit a document and a prompt",
+        parameters=[
+            OpenApiParameter(
+                "Prefer",
+                str,
+                OpenApiParameter.HEADER,
+                description=f"`wait=N`: reply when the task has ended, or after N seconds, at most {waiting.LONGEST} "
+                "(RFC 7240). `Preference-Applied` says what was granted; without it, there was no place to wait in.",
+            )
+        ],
         request={"multipart/form-data": ProcessSerializer},
-        responses={200: ProcessReplySerializer, "4XX": ProblemSerializer, "5XX": ProblemSerializer},
+        responses={
+            (200, "application/json"): ProcessReplySerializer,
+            (200, events.MEDIA_TYPE): OpenApiResponse(OpenApiTypes.STR, description="With `stream=true`."),
+            "4XX": ProblemSerializer,
+            "5XX": ProblemSerializer,
+        },
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponseBase:
         """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`."""
         in_force = current()
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
@@ -62,6 +81,8 @@ class ProcessViewSet(Loader):
         sight.require_legible(name, model, options.vision_mode, in_force.parameters)
         document = self._document(request, asked, in_force.parameters)
         _require_pages(options, document)
+        if asked["stream"]:
+            waiting.require_place(request)
         task, place = submit(
             Submission(
                 owner_id=caller(request).pk,
@@ -78,7 +99,13 @@ class ProcessViewSet(Loader):
             in_force.parameters,
         )
         ignored = [*(name for name in request.data if name not in fields.fields), *self.uploads.ignored]
-        return Response(_reply(task, place, options, ignored))
+        reply = _reply(task, place, options, ignored)
+        if asked["stream"]:
+            return events.opened(request, task, reply)
+        seconds = waiting.preferred(request)
+        if seconds and waiting.take_place(request):
+            return _after_wait(task, reply, seconds)
+        return Response(reply)
 
     def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
         owner = caller(request)
@@ -131,6 +158,16 @@ def _require_pages(options: RequestOptions, document: StoredDocument) -> None:
         if document.is_new:
             retention.erase_if_idle(document.pk)
         raise InvalidInput(f"pages: {error}", "invalid_pages", errors={"pages": [str(error)]}) from error
+
+
+def _after_wait(task: Task, reply: dict[str, Any], seconds: int) -> Response:
+    """The reply, and with it how the task has ended, if it has in time."""
+    if status.WATCH.until_end(task.seq, seconds):
+        ended = status.ended(task.seq)
+        if ended is not None:
+            told = {**reply, **ended, "message": f"The task is {ended['status']}.", "estimated_time": None}
+            return Response(told, headers={"Preference-Applied": f"wait={seconds}"})
+    return Response(reply, headers={"Preference-Applied": f"wait={seconds}"})
 
 
 def _reply(task: Task, place: Place, options: RequestOptions, ignored: list[str]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from processing.api.status import TaskStatusSerializer
 from processing.api.uploads import ReceivedFile
 from processing.delivery.webhooks import targets
 from processing.pipeline import page_ranges, schema
 from processing.runtime.parameters import MAX_PROMPT_LENGTH, MIN_PROMPT_LENGTH
-
-ACCEPTED = ["queued", "processing"]
+from processing.tasks.models import Status
 
 
 def allowed_webhook_url(value: str) -> str:
@@ -76,6 +76,13 @@ class ProcessSerializer(serializers.Serializer[Any]):
         """That webhooks may go there."""
         return allowed_webhook_url(value) if value else ""
 
+    stream = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="`true`: the reply is the stream of the task's events, and its first event, `accepted`, has the "
+        "fields of the usual reply.",
+    )
+
     def validate_pages(self, value: str) -> str:
         """That it can be read; what the document has is seen when it is there."""
         try:
@@ -110,13 +117,23 @@ class ProcessSerializer(serializers.Serializer[Any]):
 
 
 class ProcessReplySerializer(serializers.Serializer[Any]):
-    """The accepted task."""
+    """The accepted task. With `Prefer: wait=N`, and if it has ended in time, also all fields of its status."""
 
     task_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=ACCEPTED)
+    status = serializers.ChoiceField(
+        choices=Status.choices, help_text="`queued` or `processing`; after a wait, also how the task has ended."
+    )
     message = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
     estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds.")
     config_applied = serializers.DictField()
     created_at = serializers.FloatField(help_text="Unix seconds.")
     ignored_fields = serializers.ListField(child=serializers.CharField())
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With those of a task that has ended."""
+        own = super().get_fields()
+        ended = TaskStatusSerializer().get_fields()
+        for field in ended.values():
+            field.required = False
+        return {**ended, **own}

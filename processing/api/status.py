@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.http import JsonResponse
 from drf_spectacular.utils import extend_schema
@@ -12,11 +14,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from processing.api import waiting
 from processing.api.errors import ProblemSerializer
+from processing.delivery.watching import Watch
 from processing.errors import NotFound
 from processing.queue.submit import position_of
 from processing.runtime.capacity import memory_usage
-from processing.tasks.models import Status, Task
+from processing.tasks.models import FINAL, Status, Task
 
 COLUMNS = (
     "seq", "id", "priority", "status", "progress", "step", "result", "error", "error_type", "error_code",
@@ -96,11 +100,22 @@ class StatusViewSet(ViewSet):
     @extend_schema(
         operation_id="status",
         summary="Read a task's state and, once completed, its answer",
+        parameters=[waiting.WaitSerializer],
         responses={200: TaskStatusSerializer, "4XX": ProblemSerializer},
     )
     def retrieve(self, request: Request, task_id: str) -> JsonResponse:
-        """The state of one of the caller's own tasks."""
-        return JsonResponse(shown(own_task(request, task_id)))
+        """The state of one of the caller's own tasks; with `wait`, once it has ended or the time is over."""
+        return read(request, task_id)
+
+
+def read(request: Request, task_id: str) -> JsonResponse:
+    """The caller's task, after the wait that was asked for. Raises `NotFound`."""
+    task = own_task(request, task_id)
+    seconds = waiting.wanted(request)
+    if seconds and task.status not in FINAL:
+        WATCH.until_end(task.seq, seconds)
+        task = own_task(request, task_id)
+    return JsonResponse(shown(task))
 
 
 def own_task(request: Request, task_id: str) -> Task:
@@ -153,3 +168,18 @@ def shown(task: Task) -> dict[str, Any]:
         },
         "attempts": task.attempts,
     }
+
+
+def ended(seq: int) -> dict[str, Any] | None:
+    """A task that has ended, as it is shown; None where it has not, or is gone."""
+    task = Task.objects.filter(seq=seq).only(*COLUMNS).first()
+    return None if task is None or task.status not in FINAL else shown(task)
+
+
+def _body(seq: int) -> str | None:
+    """The same for those who watch it, as JSON."""
+    body = ended(seq)
+    return None if body is None else json.dumps(body, cls=DjangoJSONEncoder)
+
+
+WATCH = Watch(_body)  # all that this process watches

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import JsonResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -18,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from processing.access import budgets
+from processing.api import events, waiting
 from processing.api import status as status_resource
 from processing.api.actors import actor
 from processing.api.authentication import caller
@@ -30,6 +33,17 @@ from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 
 _PLACE = re.compile("[0-9]{1,19}")  # a `seq`
+_EVENTS = """Server-sent events until the task has ended:
+
+- `status`: `{"task_id", "status", "attempts"}`, when it is put in line and when work begins;
+- `progress`: `{"progress", "step", "page", "pages"}`, for each page and each step; `progress` is in percent, `page` and
+  `pages` may be null;
+- `delta`: `{"text", "reset"}`, a piece of the answer as the model writes it; with `"reset": true`, what came before
+  it does not count any more;
+- `done`: the body of `GET /api/v2/status/{task_id}`, and with it the stream ends.
+
+Every event but the comments that keep the connection alive has an id, by which a stream that broke off is resumed. A
+task that ended a while ago has its `done` alone."""
 
 
 class TaskListItemSerializer(serializers.ModelSerializer[Task]):
@@ -103,7 +117,7 @@ class NewestFirst(CursorPagination):
 class TaskViewSet(GenericViewSet[Task]):
     """The caller's own tasks."""
 
-    polled = ("retrieve",)
+    polled = ("retrieve", "watch")
     serializer_class = TaskListItemSerializer
     pagination_class = NewestFirst
     lookup_field = "id"
@@ -135,11 +149,34 @@ class TaskViewSet(GenericViewSet[Task]):
     @extend_schema(
         operation_id="task",
         summary="Read one task",
+        parameters=[waiting.WaitSerializer],
         responses={200: status_resource.TaskStatusSerializer, "4XX": ProblemSerializer},
     )
     def retrieve(self, request: Request, task_id: str) -> JsonResponse:
         """The same as `/api/v2/status/{task_id}`."""
-        return JsonResponse(status_resource.shown(status_resource.own_task(request, task_id)))
+        return status_resource.read(request, task_id)
+
+    @extend_schema(
+        operation_id="task_events",
+        summary="Watch a task",
+        description=_EVENTS,
+        parameters=[
+            events.ResumeSerializer,
+            OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="As `last_event_id`."),
+        ],
+        responses={
+            (200, events.MEDIA_TYPE): OpenApiResponse(OpenApiTypes.STR, description="The stream."),
+            204: OpenApiResponse(description="The task has ended, and the caller has seen its end."),
+            "4XX": ProblemSerializer,
+            "5XX": ProblemSerializer,
+        },
+    )
+    @action(
+        detail=True, methods=["get"], url_path="events", url_name="events", content_negotiation_class=events.AnyAccept
+    )
+    def watch(self, request: Request, task_id: str) -> HttpResponseBase:
+        """A stream of server-sent events."""
+        return events.stream(request, task_id)
 
     @extend_schema(
         operation_id="cancel",

@@ -26,6 +26,7 @@ from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound
 from processing.pipeline import upkeep
 from processing.tasks import lifecycle
+from processing.tasks.journal import keeping
 from processing.tasks.models import FINAL, Status, Task
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def erase_task(owner_id: int, task_id: uuid.UUID, by: Actor) -> None:
             raise NotFound("There is no such task.", "task_not_found")
         if task.status not in FINAL:
             lifecycle.cancel(owner_id, task_id, by)
+        keeping.erase([task.seq])
         own.only("seq").delete()
         if document is not None:
             _erase(document)
@@ -133,7 +135,9 @@ def _erase_some_tasks(user: User, by: Actor) -> Counter[str]:
             if status not in FINAL:
                 with contextlib.suppress(InvalidInput):  # It may have ended meanwhile.
                     lifecycle.cancel(user.pk, task_id, by)
-        deleted = own.filter(seq__in=[seq for seq, _id, _status in rows]).only("seq").delete()[1]
+        seqs = [seq for seq, _id, _status in rows]
+        keeping.erase(seqs)
+        deleted = own.filter(seq__in=seqs).only("seq").delete()[1]
     return _by_name(deleted)
 
 

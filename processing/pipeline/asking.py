@@ -12,6 +12,7 @@ from typing import Any
 
 from modelsregistry.contract import Attachment, GenerationRequest, GenerationResult, SourcePage, Usage
 from modelsregistry.errors import ModelRejected
+from modelsregistry.generation import Listener
 from modelsregistry.registry import ModelEntry
 from processing.errors import ModelFailed
 from processing.pipeline import extent, prompt, schema
@@ -35,7 +36,8 @@ _OF_NOTES = (
     "its part begins with. Answer as if you had read the document itself, and do not speak of notes."
 )
 
-Send = Callable[[GenerationRequest], Found[GenerationResult]]
+_NOBODY = Listener()
+Send = Callable[[GenerationRequest, Listener], Found[GenerationResult]]
 Report = Callable[[float, str], None]
 
 
@@ -52,7 +54,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One task's way to its answer. `send` asks the model, `report` says how much of that is done (0.0–1.0)."""
+    """One task's way to its answer. `send` asks the model, `report` says how much of that is done (0.0–1.0), and the
+    `listener` hears the answer itself: no notes on the way to it."""
 
     model: ModelEntry
     question: str
@@ -61,6 +64,7 @@ class Asking:
     deadline: float
     send: Send
     report: Report
+    listener: Listener = _NOBODY
 
     def about(self, pages: tuple[SourcePage, ...], attachment: Attachment | None = None) -> Answered:
         """The answer. Raises `ModelError` and `ProcessingError`."""
@@ -123,7 +127,7 @@ class Asking:
             self.report(share, f"asking {self.model.name} about part {number} of {len(parts)}")
             task = _NOTE.format(number=number, count=len(parts), task=self.question)
             request = self._request(part)
-            found = self.send(dataclasses.replace(request, instruction=task, response_schema=None))
+            found = self.send(dataclasses.replace(request, instruction=task, response_schema=None), _NOBODY)
             spent.append(found)
             if found.value.text.strip(" .\n").upper() != _NOTHING:
                 notes.append(SourcePage(part[0].number, found.value.text.strip()))
@@ -157,11 +161,11 @@ class Asking:
     def _sent(self, request: GenerationRequest) -> Found[GenerationResult]:
         """The answer to a request. A schema that the provider does not take goes as words alone."""
         try:
-            found = self.send(request)
+            found = self.send(request, self.listener)
         except ModelRejected as error:
             if request.response_schema is None or error.code != "request_rejected":
                 raise
-            found = self.send(dataclasses.replace(request, response_schema=None))
+            found = self.send(dataclasses.replace(request, response_schema=None), self.listener)
         if not found.value.text.strip():
             raise ModelFailed("The model answered with nothing.", "empty_answer")
         return found

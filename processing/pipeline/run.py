@@ -17,6 +17,7 @@ from django.db import Error, connection
 
 from modelsregistry import generation, registry, secrets
 from modelsregistry.contract import GenerationRequest, GenerationResult
+from modelsregistry.generation import Listener
 from modelsregistry.registry import ModelEntry
 from processing.access import model_access
 from processing.documents.contract import ReadOptions
@@ -30,6 +31,7 @@ from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
+from processing.pipeline.telling import Telling
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
@@ -43,14 +45,26 @@ _PEAK_RESET = "5"  # proc(5): what forgets the peak of a process's resident memo
 
 
 def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline: float, meter: ClaimMeter) -> Outcome:
-    """Work on a claimed task. Raises `ProcessingError` and `ModelError`; writes nothing but progress, and what the
-    `meter` sets aside."""
+    """Work on a claimed task, and tell of it. Raises `ProcessingError` and `ModelError`; writes nothing else but
+    progress, and what the `meter` sets aside."""
+    with Telling(claim) as telling:
+        return _run(claim, options, parameters, deadline, meter, telling)
+
+
+def _run(
+    claim: Claim,
+    options: RequestOptions,
+    parameters: Parameters,
+    deadline: float,
+    meter: ClaimMeter,
+    telling: Telling,
+) -> Outcome:
     task = claim.task
     if task.document is None:
         raise DocumentFailed("The document of this task has been deleted.", "document_gone")
     _forget_peak()
     timings = _Stopwatch()
-    report = _Reporter(claim)
+    report = _Reporter(claim, telling)
     kept = Kept(claim, options, parameters, deadline, report.note)
     if options.conversion is not None:
         return _converted(kept, options.conversion, task.document, report, timings)
@@ -73,7 +87,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     may_use = model_access.permits(task.owner_id, task.api_key_id)
     ask = partial(generation.generate, may_use=may_use, meter=meter)
     send = _sender(kept, task.document, deadline, ask)
-    asking = Asking(model, task.prompt, options, parameters, deadline, send, report.asking)
+    asking = Asking(model, task.prompt, options, parameters, deadline, send, report.asking, telling.listener)
     answered = asking.about(document.pages, attachment)
     timings.lap("generate")
     citations = evidence.citations(answered.result, document.pages, task.prompt)
@@ -136,13 +150,24 @@ def _file_info(task: Task, document: ReadDocument) -> dict[str, Any]:
 
 
 def _sender(
-    kept: Kept, document: StoredDocument, deadline: float, ask: Callable[[GenerationRequest], GenerationResult]
+    kept: Kept,
+    document: StoredDocument,
+    deadline: float,
+    ask: Callable[[GenerationRequest, Listener], GenerationResult],
 ) -> Send:
-    """How a model is asked: its answer comes from store where it is there."""
+    """How a model is asked: its answer comes from store where it is there, and is heard in one piece then."""
 
-    def send(request: GenerationRequest) -> Found[GenerationResult]:
+    def send(request: GenerationRequest, listener: Listener) -> Found[GenerationResult]:
+        def asked() -> GenerationResult:
+            listener.on_restart()
+            return ask(request, listener)
+
         # It asks the database before the model.
-        return kept.answer(request, document, lambda: patiently(lambda: ask(request), deadline))
+        found = kept.answer(request, document, lambda: patiently(asked, deadline))
+        if found.was_kept:
+            listener.on_restart()
+            listener.on_text(found.value.text)
+        return found
 
     return send
 
@@ -264,22 +289,28 @@ class _Stopwatch:
 
 
 class _Reporter:
-    """Writes progress to the task's row, seldom enough that fast pages do not wait for the disk."""
+    """Tells of progress, and writes it to the task's row, seldom enough that fast pages do not wait for the disk."""
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim, telling: Telling) -> None:
         self._claim = claim
+        self._telling = telling
         self._last = time.monotonic()
         self._percent = 0.0
 
     def page(self, number: int, of: int | None) -> None:
         """About to read page `number`."""
-        if time.monotonic() - self._last < _BETWEEN_REPORTS:
-            return
         percent = _READING_SHARE * (number - 1) / of if of else 0.0
-        self.step(percent, f"extracting page {number} of {of}" if of else f"extracting page {number}")
+        words = f"extracting page {number} of {of}" if of else f"extracting page {number}"
+        self._telling.progress(percent, words, page=number, pages=of)
+        if time.monotonic() - self._last >= _BETWEEN_REPORTS:
+            self._write(percent, words)
 
     def step(self, percent: float, words: str) -> None:
         """Say it now."""
+        self._telling.progress(percent, words)
+        self._write(percent, words)
+
+    def _write(self, percent: float, words: str) -> None:
         try:
             lifecycle.progress(self._claim, percent, words)
         except Error:  # Nobody learns how far the work is, which is no reason to end it.

@@ -24,6 +24,7 @@ from processing.queue import host, retention
 from processing.queue.models import Duty
 from processing.runtime.configuration import current
 from processing.tasks import lifecycle
+from processing.tasks.journal import keeping
 from processing.tasks.models import Status, Task
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _FILES_LOOKED_AT = 2000  # in each round
 class Summary:
     """What one round did: tasks whose worker died and that were given back or ended, waiting tasks ended because their
     document is gone, files without a row deleted, old tasks and old documents deleted, stored readings and answers
-    deleted."""
+    deleted, tasks whose events nobody can want any more."""
 
     tasks_reaped: int
     tasks_without_document: int
@@ -47,6 +48,7 @@ class Summary:
     tasks_deleted: int
     documents_deleted: int
     cached_deleted: int
+    tasks_forgotten: int
 
 
 class Reconciler:
@@ -98,6 +100,7 @@ class Reconciler:
             tasks_deleted=_or_nothing(lambda: retention.delete_old_tasks(parameters)),
             documents_deleted=_or_nothing(lambda: retention.erase_expired_documents(parameters)),
             cached_deleted=_or_nothing(lambda: retention.delete_cached(parameters)),
+            tasks_forgotten=_or_nothing(keeping.sweep),
         )
 
     def _run(self, reap: bool) -> None:  # noqa: FBT001 - a thread's target

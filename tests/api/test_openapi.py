@@ -18,6 +18,7 @@ VERBS = {
     "/api/v2/tasks": {"get"},
     "/api/v2/tasks/{task_id}": {"get", "delete"},
     "/api/v2/tasks/{task_id}/retry": {"post"},
+    "/api/v2/tasks/{task_id}/events": {"get"},
     "/api/v2/models": {"get"},
     "/api/v2/config": {"get"},
     "/api/v2/health": {"get"},

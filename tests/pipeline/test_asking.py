@@ -11,6 +11,7 @@ import pytest
 
 from modelsregistry.contract import Attachment, GenerationRequest, GenerationResult, SourcePage, Usage
 from modelsregistry.errors import ModelRejected
+from modelsregistry.generation import Listener
 from processing.errors import ModelFailed
 from processing.pipeline.asking import Answered, Asking
 from processing.pipeline.cache import Found
@@ -20,6 +21,7 @@ from tests.pipeline.test_extent import MODEL, document
 
 SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
 PAGES = (SourcePage(1, "Total 108.00"),)
+HEARD = Listener()
 
 
 class Model:
@@ -28,9 +30,12 @@ class Model:
     def __init__(self, *sayings: str | Exception | Callable[[GenerationRequest], str]) -> None:
         self.sayings = list(sayings)
         self.asked: list[GenerationRequest] = []
+        self.heard: list[GenerationRequest] = []  # while somebody listened
 
-    def __call__(self, request: GenerationRequest) -> Found[GenerationResult]:
+    def __call__(self, request: GenerationRequest, listener: Listener) -> Found[GenerationResult]:
         self.asked.append(request)
+        if listener is HEARD:
+            self.heard.append(request)
         saying = self.sayings.pop(0) if len(self.sayings) > 1 else self.sayings[0]
         if isinstance(saying, Exception):
             raise saying
@@ -50,6 +55,7 @@ def ask(
         time.monotonic() + 60,
         model,
         lambda share, words: told.append((share, words)),
+        HEARD,
     )
     answered = asking.about(pages)
     assert told == sorted(told, key=lambda each: each[0])
@@ -76,6 +82,7 @@ def test_a_long_document_is_asked_about_part_by_part_and_the_answer_is_made_of_t
     assert answered.result.text == "The caution money is 4711 crowns."
     assert [page.text for page in notes.pages] == ["4711 crowns (page 30)"]
     assert answered.context["parts"] == len(model.asked) - 1
+    assert model.heard == [notes], "only the answer itself is for who listens"
     assert answered.result.usage == Usage(100 * len(model.asked), 10 * len(model.asked))
     assert answered.result.cost == Decimal("0.5") * len(model.asked)
 

@@ -11,13 +11,13 @@ import pytest
 from tests.stack.service import ROOT
 
 ROOMS = (
-    *("tests/tasks", "tests/queue", "tests/runtime", "tests/access", "tests/delivery"),
-    "tests/api/test_process.py",
+    *("tests/tasks", "tests/queue", "tests/runtime", "tests/access", "tests/delivery", "tests/api/test_process.py"),
     *("tests/api/test_signin.py", "tests/api/test_key_endpoints.py", "tests/api/test_rate_limits.py"),
+    "tests/api/test_events.py",
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_it_works(database_url: str) -> None:
     """The same as `TEST_DATABASE_URL=postgres://… pytest`, which takes all tests."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *ROOMS]

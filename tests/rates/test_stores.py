@@ -65,9 +65,9 @@ class TestSqlite(StoreContract):
     def test_a_file_that_another_holds_is_given_up_soon(
         self, store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("processing.access.rates.sqlite._PATIENCE", 0.05)
+        monkeypatch.setattr("processing.access.loose_file.PATIENCE", 0.05)
         store.take([window()], MOMENT)
-        store._close()
+        store._file._close()
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError):

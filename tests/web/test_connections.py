@@ -13,6 +13,7 @@ from django.test import override_settings
 
 from apiv2project import arrival, connections
 from apiv2project.connections import ConnectionGate
+from processing.api.waiting import PLACES as PLACES_TO_WAIT
 
 THREADS = 16
 PLACES = 7
@@ -89,6 +90,7 @@ def test_a_request_without_a_body_takes_no_place(server: Server) -> None:
         {"QUERY_STRING": "wait=20"},
         {"HTTP_PREFER": "wait=20"},
         {"HTTP_ACCEPT": "text/event-stream"},
+        {"PATH_INFO": "/api/v2/tasks/4711/events", "CONTENT_LENGTH": "0"},
     ],
 )
 def test_slow_requests_are_capped_and_the_next_one_is_told_to_come_back(server: Server, kind: dict[str, str]) -> None:
@@ -114,6 +116,27 @@ def test_waiting_and_sending_do_not_take_each_others_places(server: Server) -> N
         assert server.request(b"--b--", CONTENT_LENGTH="5")[0] == 200
     for _ in range(PLACES):
         assert server.request(QUERY_STRING="wait=20")[0] == 200
+
+
+def test_who_has_sent_all_may_go_on_to_wait(server: Server) -> None:
+    """Its place among those who send is free then, and one that waits keeps others from waiting."""
+    moved: list[bool] = []
+
+    def waiting(environ: Any, start_response: Any) -> Iterable[bytes]:
+        moved.extend([environ[PLACES_TO_WAIT](), environ[PLACES_TO_WAIT]()])
+        start_response("200 OK", [])
+        return [b"done"]
+
+    server.gate = ConnectionGate(waiting, threads=THREADS)
+    held = [server.request(b"--b--", CONTENT_LENGTH="5")[3] for _ in range(PLACES)]
+    assert moved == [True, True] * PLACES
+    sending = [server.request(b"--b--", CONTENT_LENGTH="5")[3] for _ in range(PLACES)]
+    assert moved[2 * PLACES :] == [False, False] * PLACES
+    assert server.request(b"--b--", CONTENT_LENGTH="5")[0] == 503
+    assert server.request(QUERY_STRING="wait=20")[0] == 503
+    for response in (*held, *sending):
+        response.close()
+    assert server.request(QUERY_STRING="wait=20")[0] == 200
 
 
 def test_a_place_is_given_back_when_the_application_fails(server: Server) -> None:

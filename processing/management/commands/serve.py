@@ -32,7 +32,8 @@ class Command(BaseCommand):
         os.umask(0o077)  # documents, prompts and keys are the owner's alone, whatever the data directory's own mode
         env = settings.ENV
         try:
-            listening.require_free(env.host, env.port)
+            for port in filter(None, (env.port, env.streams_port)):
+                listening.require_free(env.host, port)
             with held(settings.DATA_DIR):
                 made = first_run.prepare(settings.VARIABLES, self._say)
                 connections.close_all()
@@ -50,6 +51,8 @@ class Command(BaseCommand):
             Service("web", (sys.executable, "-m", "apiv2project.web"), settings.BASE_DIR),
             Service("workers", (sys.executable, "manage.py", "cluster"), settings.BASE_DIR),
         ]
+        if settings.ENV.streams_port is not None:
+            services.append(Service("streams", (sys.executable, "-m", "apiv2project.streams"), settings.BASE_DIR))
         if self._has_local_llm():
             services.append(
                 Service("local LLM", (sys.executable, "manage.py", "local_llm", "start"), settings.BASE_DIR)

@@ -1,0 +1,69 @@
+"""The server of event streams: `python -m apiv2project.streams` serves the ASGI application on HOST and
+API_V2_STREAMS_PORT.
+
+A process beside the web server, for services that more people watch than it has threads for: a proxy sends
+`/api/v2/tasks/{id}/events` here and everything else there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from apiv2project import web
+from processing.operations import lifeline, listening
+
+DEFAULT_PORT = 3001
+_WATCHERS = 16_384  # connections that the process holds open at once
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    lifeline.end_with_server()
+    from django.conf import settings
+
+    from apiv2project.asgi import application
+
+    import_module(settings.ROOT_URLCONF)
+    env = settings.ENV
+    try:
+        listening.require_free(env.host, env.streams_port or DEFAULT_PORT)
+    except listening.AddressUnavailableError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+    web.allow_open_files(_WATCHERS + 256)
+    parent = os.getpid()
+
+    def application_in_worker() -> Any:
+        lifeline.end_with_parent(parent, signal.SIGKILL)
+        return application
+
+    Server(
+        "apiv2project.asgi:application",
+        address=env.host,
+        port=env.streams_port or DEFAULT_PORT,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=1,
+        backlog=4096,
+        backpressure=_WATCHERS,
+        http1_settings=HTTP1Settings(header_read_timeout=web.HEADERS_WITHIN, max_buffer_size=web.HEADER_BYTES),
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=web.GRACE,
+        log_level=LogLevels.error,
+        log_dictconfig=web.server_log(settings),
+    ).serve(target_loader=application_in_worker, wrap_loader=False)
+
+
+if __name__ == "__main__":
+    main()
