@@ -1,20 +1,31 @@
 """The index of the app's models; each lives in its room."""
 
-from processing.access.models import ApiKey, AuditEntry, Budget, CallerLimits, Reservation, SignIn, UsageOfDay
+from processing.access.models import (
+    ApiKey,
+    AuditEntry,
+    Budget,
+    CallerLimits,
+    IdempotencyKey,
+    Reservation,
+    SignIn,
+    UsageOfDay,
+)
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
 from processing.queue.models import Duty, WorkerHost
 from processing.runtime.models import ConfigurationRevision
-from processing.tasks.models import Task
+from processing.tasks.models import Batch, Task
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "Batch",
     "Budget",
     "CachedResult",
     "CallerLimits",
     "ConfigurationRevision",
     "Duty",
+    "IdempotencyKey",
     "Reservation",
     "SignIn",
     "StoredDocument",

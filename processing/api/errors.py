@@ -48,6 +48,7 @@ _STATUS_BY_CODE = {
     "revision_mismatch": 412,
     "task_completed": 400,
     "task_not_ended": 409,
+    "idempotency_in_flight": 409,
     "task_document_gone": 409,
     "file_too_large": 413,
     "body_too_large": 413,

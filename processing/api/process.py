@@ -11,9 +11,11 @@ from rest_framework.response import Response
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.registry import Asker, ModelEntry
-from processing.access import budgets
+from processing.access import budgets, idempotency
+from processing.access.idempotency import Attempt
 from processing.access.model_access import asker
 from processing.access.models import ApiKey
+from processing.api import repeats
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.process_fields import ProcessReplySerializer, ProcessSerializer
@@ -27,12 +29,12 @@ from processing.errors import InvalidInput, NotFound
 from processing.pipeline import page_ranges, sight
 from processing.pipeline.options import RequestOptions
 from processing.queue import admission, retention
-from processing.queue.submit import Place, submit
+from processing.queue.submit import Place, place_of, submit
 from processing.runtime.configuration import InForce, current
 from processing.runtime.model_settings import effective
 from processing.runtime.parameters import Parameters
 from processing.tasks.lifecycle import Submission
-from processing.tasks.models import Task
+from processing.tasks.models import Status, Task
 
 
 class ProcessViewSet(FileViewSet):
@@ -42,16 +44,32 @@ class ProcessViewSet(FileViewSet):
         operation_id="process",
         summary="Submit a document and a prompt",
         request={"multipart/form-data": ProcessSerializer},
+        parameters=[repeats.PARAMETER],
         responses={200: ProcessReplySerializer, "4XX": ProblemSerializer, "5XX": ProblemSerializer},
     )
     def create(self, request: Request) -> Response:
-        """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`."""
+        """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`.
+
+        The same key sending the same content again within 30 seconds, as HTTP clients do by themselves, gets the same
+        task (`deduplicated`), unless that has failed or was cancelled."""
+        owner, name = caller(request), repeats.key_of(request)
+        if not idempotency.is_known(owner.pk, name):  # Who only wants to hear the reply again takes no room.
+            key = request.auth.pk if isinstance(request.auth, ApiKey) else None
+            budgets.allowance(account(request)).require_tokens()
+            admission.require_room(admission.Caller(owner.pk, key), current().parameters)
+        self.require_means(request)
+        content = repeats.digest(request, self.digests)
+        with idempotency.attempt(owner.pk, name, content) as attempt:
+            if attempt.earlier is not None:
+                task = attempt.earlier.task
+                return repeats.replayed(attempt.earlier, lambda: _reply_about(task), 200)
+            return repeats.kept(attempt, self._submit(request, attempt, None if name else content))
+
+    def _submit(self, request: Request, attempt: Attempt, content: str | None) -> Response:
+        """`content` is the digest by which a repetition is known; None where a key does that."""
         in_force = current()
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
         allowance = budgets.allowance(account(request))
-        allowance.require_tokens()
-        admission.require_room(admission.Caller(caller(request).pk, key), in_force.parameters)
-        self.require_means(request)
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
@@ -72,10 +90,14 @@ class ProcessViewSet(FileViewSet):
                 options=options.kept(),
                 configuration_revision=in_force.revision,
                 request_id=request_id(request._request),
+                fingerprint=repeats.fingerprint(request, content) if content and asked["dedupe"] else None,
             ),
             in_force.parameters,
+            attempt.bind_task,
         )
         ignored = [*(name for name in request.data if name not in fields.fields), *self.uploads.ignored]
+        if task.is_repeat:
+            return Response({**_reply_about(task), "message": repeats.TOLD, "deduplicated": True})
         return Response(_reply(task, place, options, ignored))
 
     def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
@@ -142,4 +164,15 @@ def _reply(task: Task, place: Place, options: RequestOptions, ignored: list[str]
         "config_applied": {"model": task.model, **options.kept()},
         "created_at": task.created_at.timestamp(),
         "ignored_fields": ignored,
+        "deduplicated": False,
     }
+
+
+def _reply_about(task: Task | None) -> dict[str, Any]:
+    """The reply, made anew from the task as it stands. Raises `NotFound` where it has been erased."""
+    if task is None:
+        raise NotFound("There is no such task.", "task_not_found")
+    waits = task.status == Status.QUEUED
+    place = place_of(task.seq, task.priority) if waits else Place(None, None)
+    reply = _reply(task, place, RequestOptions.restored(task.options), [])
+    return reply if waits else {**reply, "status": task.status, "message": f"The task is {task.status}."}

@@ -47,6 +47,11 @@ class ProcessSerializer(serializers.Serializer[Any]):
         help_text="A JSON Schema (2020-12), as JSON; the answer is then data that fits it, in `result.data`.",
     )
 
+    dedupe = serializers.BooleanField(
+        default=True,
+        help_text="`false`: begin a task even where the same was sent within the last 30 seconds.",
+    )
+
     def validate_pages(self, value: str) -> str:
         """That it can be read; what the document has is seen when it is there."""
         try:
@@ -84,10 +89,16 @@ class ProcessReplySerializer(serializers.Serializer[Any]):
     """The accepted task."""
 
     task_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=["queued", "processing"])
+    status = serializers.ChoiceField(
+        choices=["queued", "processing", "completed", "failed", "cancelled"],
+        help_text="A new task is `queued` or `processing`; one that was submitted before may have ended.",
+    )
     message = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
     estimated_time = serializers.FloatField(allow_null=True, help_text="Seconds.")
     config_applied = serializers.DictField()
     created_at = serializers.FloatField(help_text="Unix seconds.")
     ignored_fields = serializers.ListField(child=serializers.CharField())
+    deduplicated = serializers.BooleanField(
+        help_text="Whether the same was sent within the last 30 seconds, and this is the task of that."
+    )

@@ -141,6 +141,11 @@ class FileViewSet(ViewSet):
         request.upload_handlers = [self.uploads]
         return super().initialize_request(request, *args, **kwargs)
 
+    def digests(self) -> list[tuple[str, str, str]]:
+        """The file that was received, as `repeats.digest` takes it; none where there was none."""
+        received = self.uploads.received
+        return [] if received is None else [(FIELD, str(received.name), received.sha256)]
+
     def require_means(self, request: Request) -> None:
         """Refuse a body for which there is no memory or no room on the disk, before it is read.
 
