@@ -73,7 +73,9 @@ class ConfigSerializer(serializers.Serializer[dict[str, Any]]):
     max_concurrent = serializers.IntegerField()
     timeout = serializers.IntegerField(help_text="Seconds.")
     admin_model = serializers.CharField()
-    supported_formats = serializers.ListField(child=serializers.CharField())
+    supported_formats = serializers.ListField(
+        child=serializers.CharField(), help_text="The formats that are taken, by name or by extension."
+    )
     blocked_extensions = serializers.ListField(child=serializers.CharField())
     features = FeaturesSerializer()
     rate_limits = RateLimitsSerializer()

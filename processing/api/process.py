@@ -90,6 +90,7 @@ class ProcessViewSet(FileViewSet):
                 options=options.kept(),
                 configuration_revision=in_force.revision,
                 request_id=request_id(request._request),
+                document_password=asked.get("file_password", ""),
                 fingerprint=repeats.fingerprint(request, content) if content and asked["dedupe"] else None,
             ),
             in_force.parameters,
@@ -103,7 +104,7 @@ class ProcessViewSet(FileViewSet):
     def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
         owner = caller(request)
         if asked.get("file") is not None:
-            return take_in(owner, asked["file"], parameters)
+            return take_in(owner, asked["file"], parameters, asked.get("file_password"))
         document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()
         if document is None:
             raise NotFound("There is no such file.", "file_not_found")

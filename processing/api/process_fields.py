@@ -16,6 +16,13 @@ class ProcessSerializer(serializers.Serializer[Any]):
 
     file = serializers.FileField(required=False, allow_empty_file=True, max_length=1000)
     file_id = serializers.UUIDField(required=False, help_text="An earlier upload, in place of `file`.")
+    file_password = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        max_length=1000,
+        help_text="Opens an encrypted PDF; kept encrypted until the task is completed, and shown nowhere.",
+    )
     prompt = serializers.CharField(
         min_length=MIN_PROMPT_LENGTH, max_length=MAX_PROMPT_LENGTH, help_text="The question, or what to do."
     )

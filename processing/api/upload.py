@@ -29,7 +29,19 @@ from processing.runtime.configuration import current
 from processing.runtime.parameters import Parameters
 
 
-class UploadSerializer(serializers.Serializer[Any]):
+class PasswordSerializer(serializers.Serializer[Any]):
+    """What opens the file."""
+
+    file_password = serializers.CharField(
+        required=False,
+        max_length=1000,
+        trim_whitespace=False,
+        allow_blank=True,
+        help_text="Opens an encrypted PDF, to see whether it is whole. It is not kept: `process` needs it again.",
+    )
+
+
+class UploadSerializer(PasswordSerializer):
     """The file."""
 
     file = serializers.FileField()
@@ -140,14 +152,18 @@ class UploadViewSet(FileViewSet):
         file = request.FILES.get("file")
         if not isinstance(file, ReceivedFile):
             raise ValidationError({"file": ["Send the document as a file."]}, code="file_required")
-        return take_in(caller(request), file, current().parameters)
+        password = PasswordSerializer(data=request.data)
+        password.is_valid(raise_exception=True)
+        return take_in(caller(request), file, current().parameters, password.validated_data.get("file_password"))
 
 
-def take_in(owner: User, file: ReceivedFile, parameters: Parameters) -> StoredDocument:
+def take_in(owner: User, file: ReceivedFile, parameters: Parameters, password: str | None = None) -> StoredDocument:
     """Keep the file, or say what is wrong with it."""
     if not file.size:
         raise InvalidInput("The file is empty.", "empty_file")
-    rules = intake.Rules(parameters.supported_formats, parameters.blocked_extensions, parameters.files_kept_for)
+    rules = intake.Rules(
+        parameters.supported_formats, parameters.blocked_extensions, parameters.files_kept_for, password or None
+    )
     return intake.take_in(owner, file, file.sha256, rules)
 
 

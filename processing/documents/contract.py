@@ -6,8 +6,8 @@ reaches for the network, the database or a file other than the one it is handed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import BinaryIO, ClassVar, Protocol
 
 from processing.documents.limits import Limits
@@ -19,12 +19,14 @@ IMAGE_TYPES = frozenset({"image/jpeg", "image/png"})
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """How to read: `images` asks for a picture of every page, no side over `image_max_side` pixels; `ocr` allows text
-    recognition where a page has no usable text of its own; `only` limits the reading to these page numbers."""
+    recognition where a page has no usable text of its own; `only` limits the reading to these page numbers;
+    `password` opens a file that is encrypted, and is shown nowhere."""
 
     images: bool = False
     ocr: bool = True
     image_max_side: int = 1568
     only: frozenset[int] | None = None
+    password: str | None = field(default=None, repr=False)
 
     def wants(self, number: int) -> bool:
         return self.only is None or number in self.only
@@ -60,6 +62,14 @@ class Contents:
     pages: Iterator[Page]
 
 
+def text_pages(texts: Sequence[str], options: ReadOptions) -> Contents:
+    """Pages whose text is all that they have."""
+    pages = (
+        Page(number, text, "text" if text else "none") for number, text in enumerate(texts, 1) if options.wants(number)
+    )
+    return Contents(len(texts), pages)
+
+
 class Format(Protocol):
     """One kind of file. A module in `formats/` names its implementation `FORMAT`.
 
@@ -80,7 +90,8 @@ class Format(Protocol):
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
         """Open the file as far as needed to know that it is whole and not encrypted.
 
-        Raises `UnreadableDocument`.
+        A file that comes with a password is not inspected but opened by `read`, which takes the password. Raises
+        `UnreadableDocument`.
         """
         ...
 
@@ -92,8 +103,9 @@ class Format(Protocol):
 class UnreadableDocument(Exception):
     """The file is broken, encrypted or beyond a limit; `code` is stable, `detail` is a sentence for the client.
 
-    Codes: `document_broken`, `document_encrypted`, `document_too_complex`, and `type_mismatch` for a file that turns
-    out to be of another kind than its name says.
+    Codes: `document_broken`, `document_encrypted` (it needs a password, or is of a kind that no password opens here),
+    `wrong_password`, `document_too_complex`, and `type_mismatch` for a file that turns out to be of another kind than
+    its name says.
     """
 
     def __init__(self, detail: str, code: str) -> None:

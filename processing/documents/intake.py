@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -17,11 +17,12 @@ from processing.errors import DocumentFailed, InvalidInput
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What files are taken: the names of formats that are, and the extensions that are not; and for how long each is
-    kept, None being for ever."""
+    kept, None being for ever. `password` opens a file that is encrypted."""
 
     supported: Collection[str]
     blocked: Collection[str]
     keep_for: timedelta | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 def take_in(owner: User, file: UploadedFile[bytes], sha256: str, rules: Rules) -> StoredDocument:
@@ -35,7 +36,7 @@ def take_in(owner: User, file: UploadedFile[bytes], sha256: str, rules: Rules) -
     kind = registry.identify(filename, file.read(registry.HEAD), supported=rules.supported, blocked=rules.blocked)
     file.seek(0)
     try:
-        inspection = sandbox.inspect(file, kind)
+        inspection = sandbox.inspect(file, kind, password=rules.password)
     except DocumentFailed as error:
         raise InvalidInput(error.detail, error.code) from error
     file.seek(0)

@@ -31,7 +31,39 @@ class Limits:
     pixels: int = 100_000_000
     pdf_pages: int = 5_000
 
-    # OOXML packages: members, bytes unpacked in all, bytes of XML among them, unpacked bytes for a packed one.
+    # Pictures of several frames: pages of a TIFF; frames of an animation that are decoded, and how many of them, no two
+    # alike, are read.
+    tiff_pages: int = 1_000
+    frames: int = 1_000
+    key_frames: int = 4
+
+    # Tables: places of the rectangle that holds a sheet's cells, and columns (as many as Excel has); characters of one
+    # field of delimited text, and of one line of it.
+    cells: int = 4_000_000
+    columns: int = 16_384
+    field_characters: int = 1_000_000
+    line_characters: int = 16_000_000
+
+    # A file of more bytes has its pages not counted ahead where that means to read it all.
+    counted_bytes: int = 4 * MIB
+
+    # Markup that is held as a tree: bytes, elements, and how deep they are nested before structure is given up.
+    markup_bytes: int = 16 * MIB
+    markup_elements: int = 400_000
+    markup_depth: int = 150
+
+    # Mail: characters of a header, parts of a message, messages inside messages: how deep, and how many.
+    header_characters: int = 10_000
+    mail_parts: int = 1_000
+    mail_depth: int = 5
+    mail_messages: int = 50
+
+    # Slides, and shapes grouped in shapes.
+    slides: int = 5_000
+    shape_depth: int = 20
+
+    # Zip packages (OOXML, OpenDocument, EPUB): members, bytes unpacked in all, bytes of XML among them, unpacked bytes
+    # for a packed one.
     zip_entries: int = 5_000
     zip_bytes: int = 256 * MIB
     xml_bytes: int = 64 * MIB

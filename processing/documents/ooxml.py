@@ -7,88 +7,71 @@ import re
 import zipfile
 from typing import BinaryIO
 
+from processing.documents import containers
+from processing.documents.containers import OLE, ZIP, broken
 from processing.documents.contract import UnreadableDocument
-from processing.documents.limits import MIB, Limits
+from processing.documents.limits import Limits
 
-ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-DTD = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+__all__ = ["OLE", "ZIP", "broken", "matches", "package"]
+
 # ISO/IEC 29500 strict and transitional differ in the names of their namespaces, and these follow one pattern.
 STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 TRANSITIONAL = rb"http://schemas.openxmlformats.org/\1/2006/"
-RATIO_APPLIES_FROM = MIB
+TYPES = "[Content_Types].xml"
 
 
-def package(file: BinaryIO, limits: Limits) -> BinaryIO:
-    """The package, safe to be handed to a library. Raises `UnreadableDocument`."""
+def matches(head: bytes, kind: str) -> bool:
+    """Whether a file that begins so can be a package of this kind, or the container in which Office encrypts one."""
+    return containers.is_zip_of(head, kind) or containers.is_compound_of(head, "encrypted")
+
+
+def package(file: BinaryIO, limits: Limits, kind: str) -> BinaryIO:
+    """The package, safe for a library; `kind` is `docx`, `xlsx` or `pptx`. Raises `UnreadableDocument`."""
     file.seek(0)
     if file.read(len(OLE)) == OLE:
-        raise _compound_file(file)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            _refuse_bomb(archive.infolist(), limits)
-            strict = _inspect_xml(archive)
-            return _transitional(archive) if strict else file
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, OSError, zlib_error()) as error:
-        raise broken() from error
-    except RuntimeError as error:  # zipfile's word for a member with a password
-        raise UnreadableDocument("The document is encrypted and needs a password.", "document_encrypted") from error
+        raise _compound_file(file, kind)
+    with containers.archive(file, limits) as archive:
+        strict = _inspect_xml(archive)
+        _refuse_another(archive, kind)
+        return _transitional(archive) if strict else file
 
 
-def broken() -> UnreadableDocument:
-    return UnreadableDocument("The document is damaged and cannot be opened.", "document_broken")
-
-
-def zlib_error() -> type[Exception]:
-    import zlib
-
-    return zlib.error
-
-
-def _compound_file(file: BinaryIO) -> UnreadableDocument:
-    """Word encrypts a document by wrapping it into the container that its older formats used."""
-    file.seek(0)
-    if ENCRYPTED in file.read(16 * MIB):
-        return UnreadableDocument("The document is encrypted and needs a password.", "document_encrypted")
-    return UnreadableDocument("The file is of an older Office format, not of the one its name says.", "type_mismatch")
-
-
-def _refuse_bomb(members: list[zipfile.ZipInfo], limits: Limits) -> None:
-    unpacked = sum(each.file_size for each in members)
-    xml = sum(each.file_size for each in members if _is_xml(each))
-    dense = any(
-        each.file_size > RATIO_APPLIES_FROM and each.file_size > limits.zip_ratio * max(1, each.compress_size)
-        for each in members
-    )
-    if len(members) > limits.zip_entries or unpacked > limits.zip_bytes or xml > limits.xml_bytes or dense:
-        raise UnreadableDocument("The document unpacks to more than may be read.", "document_too_complex")
-
-
-def _is_xml(member: zipfile.ZipInfo) -> bool:
-    return member.filename.lower().endswith((".xml", ".rels"))
+def _compound_file(file: BinaryIO, kind: str) -> UnreadableDocument:
+    """Office encrypts a document by wrapping it into the container that its older formats used."""
+    found = containers.compound_kind_of(file)
+    return containers.encrypted() if found == "encrypted" else containers.another(found, kind)
 
 
 def _inspect_xml(archive: zipfile.ZipFile) -> bool:
     """Refuse every document type definition, which OOXML forbids; tell whether the package is a strict one."""
     strict = False
     for member in archive.infolist():
-        if not _is_xml(member):
+        if not containers.is_xml(member):
             continue
-        content = archive.read(member)
-        plain = content.replace(b"\0", b"")  # UTF-16 hides nothing
-        if DTD.search(plain):
-            raise UnreadableDocument(
-                "The document has a document type definition, which is refused.", "document_broken"
-            )
-        strict = strict or STRICT.search(plain) is not None
+        content = containers.content(archive, member)
+        containers.refuse_dtd(content)
+        strict = strict or STRICT.search(content.replace(b"\0", b"")) is not None
     return strict
+
+
+def _refuse_another(archive: zipfile.ZipFile, kind: str) -> None:
+    """A package is what its content types say, whatever the file is called."""
+    try:
+        types = containers.content(archive, TYPES).replace(b"\0", b"")
+    except KeyError:
+        raise containers.another(None, kind) from None
+    found = containers.kind_by_types(types)
+    if found != kind:
+        raise containers.another(found, kind)
 
 
 def _transitional(archive: zipfile.ZipFile) -> BinaryIO:
     rewritten = io.BytesIO()
     with zipfile.ZipFile(rewritten, "w", zipfile.ZIP_STORED) as target:
         for member in archive.infolist():
-            content = archive.read(member)
-            target.writestr(member.filename, STRICT.sub(TRANSITIONAL, content) if _is_xml(member) else content)
+            content = containers.content(archive, member)
+            target.writestr(
+                member.filename, STRICT.sub(TRANSITIONAL, content) if containers.is_xml(member) else content
+            )
     rewritten.seek(0)
     return rewritten

@@ -1,4 +1,4 @@
-"""Pictures of every kind brought to plain RGB of a bearable size, and read as documents of one page."""
+"""Pictures of every kind brought to plain RGB of a bearable size, and read as documents of a page for each frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from processing.documents import ocr
+from processing.documents import frames, ocr
 from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 
@@ -14,56 +14,55 @@ if TYPE_CHECKING:
     from PIL import Image
 
 JPEG_QUALITY = 85
-JPEG_PIXELS_FACTOR = 4
 WHITE, DARK = (255, 255, 255), (32, 32, 32)
 LIGHT_ON_NOTHING = 200
 
 
 def inspect(file: BinaryIO, kind: str, limits: Limits) -> Inspection:
     """Decode the picture once, so that a truncated one is found before it is stored. `kind` is Pillow's format name."""
-    _decoded(file, kind, limits, side=1)
-    return Inspection(pages=1)
+    with frames.told_of_damage():
+        _decoded(frames.opened(file, kind, limits), 0, limits, side=1)
+    return Inspection(pages=len(frames.to_be_read(file, kind, limits)))
 
 
 def read(file: BinaryIO, kind: str, options: ReadOptions, limits: Limits) -> Contents:
-    """The picture's first frame as page 1: its text by recognition, and itself as a JPEG."""
-    return Contents(page_count=1, pages=_page(file, kind, options, limits))
+    """Each page of the picture, or each frame that shows something new: its text by recognition, and itself as a
+    JPEG."""
+    chosen = frames.to_be_read(file, kind, limits)
+    return Contents(page_count=len(chosen), pages=_pages(file, kind, chosen, options, limits))
 
 
-def _page(file: BinaryIO, kind: str, options: ReadOptions, limits: Limits) -> Iterator[Page]:
-    if not options.wants(1):
-        return
+def _pages(file: BinaryIO, kind: str, chosen: list[int], options: ReadOptions, limits: Limits) -> Iterator[Page]:
     side = max(ocr.MAX_SIDE if options.ocr else 0, options.image_max_side if options.images else 0, 1)
-    picture = plain(_decoded(file, kind, limits, side))
-    text = ocr.recognise(picture) if options.ocr else ""
-    image = jpeg(picture, options.image_max_side) if options.images else None
-    yield Page(1, text, "ocr" if text else "none", image, "image/jpeg" if image else None)
+    with frames.told_of_damage():
+        image = frames.opened(file, kind, limits)
+    for number, frame in enumerate(chosen, 1):
+        if not options.wants(number):
+            continue
+        try:
+            with frames.told_of_damage():
+                picture = plain(_decoded(image, frame, limits, side))
+        except UnreadableDocument:
+            if len(chosen) == 1:
+                raise
+            yield Page(number, "", "none")  # One page that is damaged does not spoil the others.
+            continue
+        text = ocr.recognise(picture) if options.ocr else ""
+        shown = jpeg(picture, options.image_max_side) if options.images else None
+        yield Page(number, text, "ocr" if text else "none", shown, "image/jpeg" if shown else None)
 
 
-def _decoded(file: BinaryIO, kind: str, limits: Limits, side: int) -> Image.Image:
-    """The first frame, upright, at least `side` pixels long where the file has them. Raises `UnreadableDocument`."""
-    from PIL import Image, ImageOps
+def _decoded(image: Image.Image, frame: int, limits: Limits, side: int) -> Image.Image:
+    """A frame, upright, at least `side` pixels long where the file has them."""
+    from PIL import ImageOps
 
-    Image.MAX_IMAGE_PIXELS = None  # `limits.pixels` is the cap, and it stands before any pixel is allocated.
-    try:
-        image: Image.Image = Image.open(file, formats=[kind])
-        _refuse_bomb(image, limits)
+    if frame:
+        image.seek(frame)
+        frames.refuse_bomb(image, limits)
+    else:
         image.draft("RGB", (side, side))
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except (UnreadableDocument, MemoryError):
-        raise
-    except Exception as error:
-        raise UnreadableDocument("The picture is damaged and cannot be opened.", "document_broken") from error
-
-
-def _refuse_bomb(image: Image.Image, limits: Limits) -> None:
-    pixels = image.width * image.height
-    if pixels > limits.pixels * (JPEG_PIXELS_FACTOR if image.format == "JPEG" else 1):
-        raise UnreadableDocument(
-            f"The picture has {pixels / 1e6:.0f} megapixels; the limit is {limits.pixels / 1e6:.0f}.",
-            "document_too_complex",
-        )
+    image.load()
+    return ImageOps.exif_transpose(image)
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -73,6 +72,8 @@ def plain(image: Image.Image) -> Image.Image:
 
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
+    elif image.mode == "LAB":
+        image = _of_lab(image)
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")
     image = image.convert("RGBA")
@@ -88,6 +89,17 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     top = 65535.0 if image.mode != "F" and low >= 0 and high <= 65535 else max(high - low, 1e-9)
     start = 0.0 if top == 65535.0 else low
     return image.convert("F").point(lambda value: value * (255.0 / top) - start * 255.0 / top).convert("L")
+
+
+def _of_lab(image: Image.Image) -> Image.Image:
+    """Colours as numbers for the eye (CIE L*a*b*) as a screen shows them."""
+    from PIL import ImageCms
+
+    converted = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    assert converted is not None  # noqa: S101 -- it is None only where the picture is changed in place
+    return converted
 
 
 def _background(image: Image.Image) -> tuple[int, int, int]:

@@ -58,7 +58,7 @@ def read(file: BinaryIO, options: ReadOptions) -> Contents:
 
 def _pages(file: BinaryIO) -> Iterator[str]:
     held: list[str] = []
-    for piece in _decoded(file):
+    for piece in decoded(file):
         *whole, rest = piece.split("\f")
         for part in whole:
             yield _cleaned("".join([*held, part]))
@@ -69,7 +69,8 @@ def _pages(file: BinaryIO) -> Iterator[str]:
         yield last
 
 
-def _decoded(file: BinaryIO) -> Iterator[str]:
+def decoded(file: BinaryIO) -> Iterator[str]:
+    """The file's text, a piece at a time. Raises `UnreadableDocument` for what is not text."""
     file.seek(0)
     sample = file.read(SAMPLE)
     decoder = codecs.getincrementaldecoder(encoding_of(sample))(errors="replace")

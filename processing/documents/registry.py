@@ -13,6 +13,11 @@ from processing.documents.contract import Format
 from processing.errors import InvalidInput
 
 HEAD = 8192
+# Without an extension nothing is taken for text before all else has been tried, and of text these come first: whatever
+# is left is plain.
+TEXTS = ("html", "txt")
+# Formats that are not read, and what programs save them as that is.
+SAVE_AS = {"doc": "docx", "dot": "docx", "ppt": "pptx", "pps": "pptx", "xlsb": "xlsx", "heic": "jpg", "heif": "jpg"}
 ATTRIBUTE = "FORMAT"
 
 
@@ -73,7 +78,10 @@ def identify(filename: str, head: bytes, *, supported: Collection[str], blocked:
     last = extensions[-1]
     kind = next((each for each in candidates if last in each.extensions), None)
     if kind is None:
-        raise InvalidInput(f"Files of type .{last[:20]} are not supported. {_choices(candidates)}", "unsupported_type")
+        advice = f"Save it as {SAVE_AS[last]}, and send that. " if last in SAVE_AS else ""
+        raise InvalidInput(
+            f"Files of type .{last[:20]} are not supported. {advice}{_choices(candidates)}", "unsupported_type"
+        )
     if not kind.matches(head):
         raise InvalidInput(
             f"The file is named .{last}, but its content is {_looks_like(head)}. Send it under its own type.",
@@ -101,7 +109,7 @@ def _refuse_blocked(extensions: list[str], blocked: Collection[str]) -> None:
 
 def _by_content(head: bytes, candidates: list[Format]) -> Format:
     """The first format that the content fits; plain text, which fits the most, comes last."""
-    for kind in sorted(candidates, key=lambda each: (each.media_type.startswith("text/"), each.name != "txt")):
+    for kind in sorted(candidates, key=_generality):
         if kind.matches(head):
             return kind
     raise InvalidInput(
@@ -110,15 +118,19 @@ def _by_content(head: bytes, candidates: list[Format]) -> Format:
     )
 
 
+def _generality(kind: Format) -> tuple[bool, int]:
+    return kind.media_type.startswith("text/"), TEXTS.index(kind.name) if kind.name in TEXTS else len(TEXTS)
+
+
 def _choices(candidates: list[Format]) -> str:
     return f"Supported types: {', '.join(sorted(each.name for each in candidates)) or 'none'}."
 
 
 def _looks_like(head: bytes) -> str:
     """What the content is, in words for a person."""
-    for kind in all_formats().values():
-        if not kind.media_type.startswith("text/") and kind.matches(head):
-            return f"of type {kind.name}"
+    fitting = [kind.name for kind in all_formats().values() if not _generality(kind)[0] and kind.matches(head)]
+    if len(fitting) == 1:
+        return f"of type {fitting[0]}"
     guess = _signature(head)
     if guess:
         return f"of type {guess}"

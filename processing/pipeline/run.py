@@ -8,7 +8,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error, connection
 
-from modelsregistry import generation, registry
+from modelsregistry import generation, registry, secrets
 from modelsregistry.contract import GenerationRequest, GenerationResult
 from modelsregistry.registry import ModelEntry
 from processing.access import model_access
@@ -58,8 +58,10 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
 
     slots = _recognition_slots(parameters, report.note)
     kept = Kept(claim, options, parameters, deadline, report.note)
-    goes_whole = whole.is_wanted(model, task.document, options, parameters)
+    password = secrets.decrypt(task.document_secret) or None
+    goes_whole = password is None and whole.is_wanted(model, task.document, options, parameters)
     read_options = _read_options(model, task.document, options, parameters, goes_whole=goes_whole)
+    read_options = replace(read_options, password=password)
     reading = kept.reading(
         task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
     )

@@ -146,7 +146,9 @@ class Parameters(Group):
         description="The same in MB (1,048,576 bytes); where both are given, the smaller holds.",
     )
     supported_formats: Annotated[tuple[FormatName, ...], AfterValidator(_without_repetition)] = Field(
-        default=DEFAULT_FORMATS, min_length=1, description="The formats that are taken, by name."
+        default=DEFAULT_FORMATS,
+        min_length=1,
+        description="The formats that are taken, by name or by extension; docs/formats.md lists all there are.",
     )
     blocked_extensions: Annotated[tuple[Extension, ...], AfterValidator(_without_repetition)] = Field(
         default=(".exe", ".sh", ".bat", ".ps1"), max_length=500, description="File name endings that are refused."

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from modelsregistry import secrets
 from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
@@ -47,8 +48,9 @@ _ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token", "batch_id
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; a submission with a
-    `fingerprint` is the same as another that came shortly before with the same one."""
+    """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; `document_password` opens
+    the document, and is kept encrypted until the task is completed. A submission with a `fingerprint` is the same as
+    another that came shortly before with the same one."""
 
     owner_id: int
     api_key_id: int | None
@@ -58,6 +60,7 @@ class Submission:
     options: dict[str, Any]
     configuration_revision: int
     request_id: str
+    document_password: str = field(default="", repr=False)
     fingerprint: uuid.UUID | None = None
 
 
@@ -106,6 +109,7 @@ def unwritten(submission: Submission) -> Task:
         prompt=submission.prompt,
         model=submission.model,
         options=submission.options,
+        document_secret=secrets.encrypt(submission.document_password),
         configuration_revision=submission.configuration_revision,
         fingerprint=submission.fingerprint,
         filename=document.filename,
@@ -167,6 +171,7 @@ def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = Non
         progress=100.0,
         step="completed",
         past_attempts=attempts.ended("completed"),
+        document_secret="",
         result=outcome.result,
         model_used=outcome.model_used,
         pages=outcome.pages,

@@ -90,6 +90,9 @@ class Task(models.Model):
     options = models.JSONField(default=dict, encoder=DjangoJSONEncoder, help_text=_("Processing options in force."))
     configuration_revision = models.BigIntegerField(default=0)
 
+    # Encrypted, for as long as the task may still be worked on.
+    document_secret = models.TextField(blank=True, default="", db_default="", editable=False)
+
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     progress = models.FloatField(default=0.0)
     step = models.CharField(max_length=120, blank=True)

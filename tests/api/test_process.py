@@ -22,6 +22,7 @@ from processing.runtime import configuration
 from processing.tasks.models import Task
 from tests import samples
 from tests.conftest import Tenant
+from tests.documents import samples as documents
 
 pytestmark = pytest.mark.django_db
 
@@ -191,6 +192,15 @@ def test_a_picture_for_a_model_that_reads_text_alone_needs_recognition(
 def test_bad_files_are_refused(alice: Tenant, name: str, data: bytes, status: int, code: str) -> None:
     body = assert_problem(post(alice, file=upload(name, data)), status, code)
     assert body["error_type"] == "validation_error"
+
+
+def test_a_format_is_taken_once_it_is_switched_on(alice: Tenant) -> None:
+    assert_problem(post(alice, file=upload("prices.xlsx", documents.excel())), 415, "unsupported_type")
+    configuration.change({"supported_formats": ["pdf", "xlsx"]}, author=None)
+    assert post(alice, file=upload("prices.xlsx", documents.excel())).status_code == 200
+    document = StoredDocument.objects.get()
+    assert (document.format, document.pages) == ("xlsx", 3)
+    assert_problem(post(alice, file=upload("prices.pdf", documents.excel())), 415, "type_mismatch")
 
 
 @pytest.mark.usefixtures("nothing_is_kept")

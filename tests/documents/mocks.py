@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from processing.documents import ocr
-from processing.documents.contract import Contents, Inspection, Page
+from processing.documents.contract import Contents, Inspection, Page, UnreadableDocument
 
 TARGET = Path(tempfile.gettempdir()) / "written-by-a-document"
 
@@ -126,6 +126,26 @@ def speak_nonsense() -> Iterator[Page]:
             continue
     os._exit(0)
     yield Page(1, "", "none")
+
+
+class Locked:
+    """A file that opens with the password which is its content."""
+
+    name = "locked"
+    extensions = ("locked",)
+    media_type = "application/x-locked"
+    modules = ()
+
+    def matches(self, head):
+        return True
+
+    def inspect(self, file, limits):
+        raise UnreadableDocument("The document is encrypted and needs a password.", "document_encrypted")
+
+    def read(self, file, options, limits):
+        if options.password != file.read().decode():
+            raise UnreadableDocument("The password does not open the document.", "wrong_password")
+        return Contents(1, iter([Page(1, "opened", "text")]))
 
 
 class Mock:

@@ -70,10 +70,54 @@ def test_transparency_is_laid_on_what_the_ink_stands_out_from(ink: tuple[int, ..
     assert all(abs(value - ground) < 10 for value in pixel)  # type: ignore[union-attr]
 
 
-def test_of_an_animation_the_first_frame_is_read() -> None:
-    frames = [Image.new("RGB", (40, 40), colour) for colour in ("white", "black")]
-    content = samples.encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert decoded(content, "GIF").getpixel((5, 5)) == (255, 255, 255)
+def shown(content: bytes, kind: str, limits: Limits = Limits()) -> list[int]:  # noqa: B008
+    """How bright each page is."""
+    pages = pictures.read(io.BytesIO(content), kind, ReadOptions(images=True, ocr=False), limits).pages
+    return [int(Image.open(io.BytesIO(page.image or b"")).convert("L").getpixel((5, 5))) for page in pages]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_frames_that_differ_are_read(kind: str) -> None:
+    content = samples.frames(kind, ["white", "#fefefe", "black", "white", "gray"])
+    white, black, gray = shown(content, kind)
+    assert white > 250
+    assert black < 5
+    assert 120 < gray < 136
+    assert pictures.inspect(io.BytesIO(content), kind, Limits()).pages == 3
+
+
+def test_of_many_frames_some_are_read_the_last_included() -> None:
+    content = samples.frames("GIF", [f"rgb({level}, {level}, {level})" for level in range(0, 255, 12)])
+    levels = shown(content, "GIF")
+    assert len(levels) == Limits().key_frames
+    assert levels == sorted(levels)
+    assert levels[0] < 5
+    assert levels[-1] > 245
+    assert len(shown(content, "GIF", Limits(frames=2))) == 2
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma"])
+def test_the_pages_of_a_tiff_are_pages(compression: str) -> None:
+    levels = shown(samples.frames("TIFF", ["white", "white", "black"], compression=compression), "TIFF")
+    assert [level > 128 for level in levels] == [True, True, False]
+
+
+def test_faxes_are_read_and_too_many_pages_are_refused() -> None:
+    image = Image.new("1", (40, 40), 1)
+    content = samples.encoded(image, "TIFF", save_all=True, append_images=[image] * 3, compression="group4")
+    assert len(shown(content, "TIFF")) == 4
+    with pytest.raises(UnreadableDocument) as caught:
+        pictures.inspect(io.BytesIO(content), "TIFF", Limits(tiff_pages=3))
+    assert caught.value.code == "document_too_complex"
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "I;16", "F", "1", "YCbCr"])
+def test_every_mode_of_a_tiff_becomes_rgb(mode: str) -> None:
+    white: dict[str, object] = {"CMYK": (0, 0, 0, 0), "LAB": (255, 128, 128), "I;16": 65535, "F": 1.0, "1": 1}
+    image = Image.new(mode, (40, 40), white.get(mode, (255, 128, 128)))  # type: ignore[arg-type]
+    if mode == "F":
+        image.putpixel((0, 0), 0.0)
+    assert shown(samples.encoded(image, "TIFF"), "TIFF")[0] > 250
 
 
 def test_no_side_is_longer_than_asked() -> None:

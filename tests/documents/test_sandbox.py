@@ -23,7 +23,7 @@ from processing.documents.contract import Page, ReadOptions
 from processing.documents.limits import MIB, Limits
 from processing.documents.sandbox import Sandbox
 from processing.errors import DeadlineExceeded, DocumentFailed, InvalidInput
-from tests.documents import mocks
+from tests.documents import locked, mocks
 
 TXT = registry.named("txt")
 DEFAULT = Limits()
@@ -31,7 +31,7 @@ DEFAULT = Limits()
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(extra_formats=["tests.documents.mocks"])
+    sandbox = Sandbox(extra_formats=["tests.documents.mocks", "tests.documents.locked"])
     yield sandbox
     sandbox.close()
 
@@ -83,6 +83,22 @@ def test_a_real_file_is_read_from_its_beginning_whatever_its_offset(sandbox: San
 
 def test_inspection_counts_pages(sandbox: Sandbox) -> None:
     assert sandbox.inspect(io.BytesIO(b"a\fb\fc"), TXT, deadline=soon()).pages == 3
+
+
+def test_a_password_reaches_the_format_and_its_absence_and_error_have_codes(sandbox: Sandbox) -> None:
+    def inspected(password: str | None) -> int | str | None:
+        try:
+            return sandbox.inspect(io.BytesIO(b"sesame"), locked.FORMAT, deadline=soon(), password=password).pages
+        except DocumentFailed as error:
+            assert "sesame" not in error.detail
+            return error.code
+
+    assert [inspected(each) for each in (None, "wrong", "sesame")] == ["document_encrypted", "wrong_password", 1]
+    with sandbox.reading(
+        io.BytesIO(b"sesame"), locked.FORMAT, ReadOptions(password="sesame"), deadline=soon()
+    ) as pages:
+        assert [page.text for page in pages] == ["opened"]
+    assert "sesame" not in repr(ReadOptions(password="sesame"))
 
 
 def test_a_file_of_another_type_is_the_clients_fault(sandbox: Sandbox) -> None:
@@ -257,7 +273,7 @@ def test_nothing_is_left_when_the_client_is_killed() -> None:
 import io, json, signal, time
 from processing.documents.contract import ReadOptions
 from processing.documents.sandbox import Sandbox
-from tests.documents import mocks
+from tests.documents import locked, mocks
 sandbox = Sandbox(["tests.documents.mocks"])
 with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=time.monotonic() + 60) as reading:
     print(json.dumps([sandbox.server_pid, int(next(reading).text)]), flush=True)

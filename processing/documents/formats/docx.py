@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
 from processing.documents import ooxml
-from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents.contract import Contents, Inspection, ReadOptions, UnreadableDocument, text_pages
 from processing.documents.limits import Limits
 
 
@@ -20,20 +19,13 @@ class Docx:
 
     def matches(self, head: bytes) -> bool:
         """A zip archive, or the container in which Word encrypts one: what is inside is seen when it is opened."""
-        return head.startswith((ooxml.ZIP, ooxml.OLE))
+        return ooxml.matches(head, "docx")
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
         return Inspection(pages=len(_pages(file, limits)))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        texts = _pages(file, limits)
-        return Contents(page_count=len(texts), pages=_wanted(texts, options))
-
-
-def _wanted(texts: list[str], options: ReadOptions) -> Iterator[Page]:
-    for number, text in enumerate(texts, 1):
-        if options.wants(number):
-            yield Page(number, text, "text" if text else "none")
+        return text_pages(_pages(file, limits), options)
 
 
 def _pages(file: BinaryIO, limits: Limits) -> list[str]:
@@ -41,7 +33,7 @@ def _pages(file: BinaryIO, limits: Limits) -> list[str]:
 
     from processing.documents.word import pages
 
-    package = ooxml.package(file, limits)
+    package = ooxml.package(file, limits, "docx")
     try:
         return pages.whole(docx.Document(package))
     except ValueError as error:

@@ -10,7 +10,7 @@ from processing.documents.limits import Limits
 
 
 class Gif:
-    """A GIF file; of an animation its first frame."""
+    """A GIF file; of an animation the frames that differ."""
 
     name: ClassVar[str] = "gif"
     extensions: ClassVar[tuple[str, ...]] = ("gif",)

@@ -10,7 +10,7 @@ from processing.documents.limits import Limits
 
 
 class Png:
-    """A PNG file, of every depth and colour type."""
+    """A PNG file, of every depth and colour type; of an animation the frames that differ."""
 
     name: ClassVar[str] = "png"
     extensions: ClassVar[tuple[str, ...]] = ("png",)

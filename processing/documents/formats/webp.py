@@ -10,7 +10,7 @@ from processing.documents.limits import Limits
 
 
 class Webp:
-    """A WebP file; of an animation its first frame."""
+    """A WebP file; of an animation the frames that differ."""
 
     name: ClassVar[str] = "webp"
     extensions: ClassVar[tuple[str, ...]] = ("webp",)

@@ -19,12 +19,12 @@ __all__ = ["Reading", "Sandbox", "Source", "inspect", "reading"]
 _sandbox = Sandbox()
 
 
-def inspect(file: Source, format: Format, *, timeout: float = 10) -> Inspection:
-    """Whether a file is whole, and how many pages it has; `timeout` is in seconds.
+def inspect(file: Source, format: Format, *, timeout: float = 10, password: str | None = None) -> Inspection:
+    """Whether a file is whole, and how many pages it has; `timeout` is in seconds, `password` opens what is encrypted.
 
     Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
-    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout)
+    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout, password=password)
 
 
 def reading(

@@ -118,7 +118,7 @@ def _reopened(document: int) -> BinaryIO:
 def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> None:
     try:
         if job.verb == "inspect":
-            wire.send(stream, {"kind": "inspected", "pages": kind.inspect(file, job.limits).pages})
+            wire.send(stream, {"kind": "inspected", "pages": _inspected(job, kind, file)})
             return
         contents = kind.read(file, job.options, job.limits)
         wire.send(stream, {"kind": "opened", "pages": contents.page_count})
@@ -131,6 +131,13 @@ def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> No
         wire.send(stream, {"kind": "failed", "code": "memory_limit", "cause": "MemoryError"})
     except Exception as error:  # noqa: BLE001 - what a parser raises at a hostile file is told, not classified
         wire.send(stream, {"kind": "failed", "code": "document_broken", "cause": type(error).__name__})
+
+
+def _inspected(job: Job, kind: Format, file: BinaryIO) -> int | None:
+    """How many pages a file has; with a password it is opened as it is for reading, and none of its pages is read."""
+    if job.options.password is None:
+        return kind.inspect(file, job.limits).pages
+    return kind.read(file, job.options, job.limits).page_count
 
 
 def _cause(error: UnreadableDocument) -> str:

@@ -96,9 +96,11 @@ class Sandbox:
         *,
         deadline: float,
         limits: Limits = DEFAULT_LIMITS,
+        password: str | None = None,
     ) -> Inspection:
         """Whether a file is whole, and how many pages it has. Raises as `reading` does."""
-        with self._begin(Job("inspect", format.name, ReadOptions(ocr=False), limits), file, deadline) as reading:
+        options = ReadOptions(ocr=False, password=password)
+        with self._begin(Job("inspect", format.name, options, limits), file, deadline) as reading:
             return reading.inspection()
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from processing.errors import DocumentFailed, InvalidInput, ProcessingError, Ser
 SENTENCES = {
     "document_broken": "The document is damaged and cannot be read.",
     "document_encrypted": "The document is encrypted and needs a password.",
+    "wrong_password": "The password does not open the document.",
     "document_too_complex": "The document is too complex to be read.",
     "memory_limit": "Reading the document took more memory than it may.",
     "cpu_limit": "Reading the document took more computing time than it may.",

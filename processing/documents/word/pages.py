@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from processing.documents import markdown
 from processing.documents.word import tables
 from processing.documents.word.inline import Box, Break, Note, tokens
 from processing.documents.word.names import COMPATIBILITY, attribute, child, children, w
@@ -16,6 +17,7 @@ TRANSPARENT = frozenset(
     | {f"{{{COMPATIBILITY}}}Choice"}
 )
 OFF = ("0", "false", "off")
+LONGEST_VALUE = 400
 
 
 class Walk:
@@ -98,7 +100,7 @@ class Walk:
 
     def _table(self, element: Any) -> None:
         rows = children_of_table(element)
-        if all(len(children(row, w("tc"))) <= 1 for row in rows):
+        if _frames(rows):
             for row in rows:
                 for cell in children(row, w("tc")):
                     self.blocks(cell)
@@ -115,9 +117,9 @@ class Walk:
         self._add_table(fragment)
 
     def _add_table(self, fragment: list[list[str]]) -> None:
-        markdown = tables.markdown(fragment)
-        if markdown:
-            self._blocks.append((markdown, False))
+        text = markdown.table(fragment)
+        if text:
+            self._blocks.append((text, False))
 
     def _cell(self, element: Any) -> str:
         """A cell's text on one line; a table inside it row by row."""
@@ -163,6 +165,16 @@ def flat(paragraph: Any, noted: Any = None) -> str:
 def children_of_table(table: Any) -> list[Any]:
     """The rows, out of whatever they are wrapped in."""
     return list(_rows(table))
+
+
+def _frames(rows: list[Any]) -> bool:
+    """Whether a table of one column is a frame around parts of the page rather than a column of values."""
+    cells = [cell for row in rows for cell in children(row, w("tc"))]
+    if any(len(children(row, w("tc"))) > 1 for row in rows):
+        return False
+    texts = ["".join(each.text or "" for each in cell.iter(w("t"))) for cell in cells]
+    held = any(next(cell.iter(w("tbl")), None) is not None for cell in cells)
+    return held or sum(map(bool, texts)) < 2 or max(map(len, texts)) > LONGEST_VALUE
 
 
 def _rows(element: Any) -> Iterator[Any]:

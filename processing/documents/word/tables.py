@@ -44,15 +44,3 @@ def _cells(row: Any) -> Iterator[Any]:
 def _number(element: Any | None) -> int:
     value = attribute(element, "val") or "0"
     return min(int(value), MAX_COLUMNS) if value.isdigit() else 0
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A pipe table whose first row is the heading; empty rows and columns left out, pipes escaped."""
-    width = max((len(row) for row in rows), default=0)
-    full = [[*row, *[""] * (width - len(row))] for row in rows if any(row)]
-    used = [column for column in range(width) if any(row[column] for row in full)]
-    if not full:
-        return ""
-    lines = ["| " + " | ".join(row[column].replace("|", "\\|") for column in used) + " |" for row in full]
-    lines.insert(1, "|" + " --- |" * len(used))
-    return "\n".join(lines)
