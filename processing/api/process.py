@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
+from django.contrib.auth.models import User
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -73,13 +75,18 @@ class ProcessViewSet(FileViewSet):
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
-        model = _model(asked, in_force, asker(caller(request).pk, key))
+        model = chosen_model(asked, in_force, asker(caller(request).pk, key))
         allowance.require(model)
-        options = _options(asked, model, in_force.parameters)
+        options = options_in_force(asked, model, in_force.parameters)
         name = asked["file"].name if asked.get("file") is not None else ""
         sight.require_legible(name, model, options.vision_mode, in_force.parameters)
         document = self._document(request, asked, in_force.parameters)
-        _require_pages(options, document)
+        try:
+            require_pages(options, document)
+        except InvalidInput:
+            if document.is_new:
+                retention.erase_if_idle(document.pk)
+            raise
         task, place = submit(
             Submission(
                 owner_id=caller(request).pk,
@@ -105,15 +112,20 @@ class ProcessViewSet(FileViewSet):
         owner = caller(request)
         if asked.get("file") is not None:
             return take_in(owner, asked["file"], parameters, asked.get("file_password"))
-        document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()
-        if document is None:
-            raise NotFound("There is no such file.", "file_not_found")
-        if not store.is_whole(document):
-            raise NotFound("The content of this file is gone. Upload it again.", "document_gone")
-        return document
+        return stored_document(owner, asked["file_id"])
 
 
-def _model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry:
+def stored_document(owner: User, file_id: uuid.UUID) -> StoredDocument:
+    """The owner's earlier upload. Raises `NotFound` (`file_not_found`, `document_gone`)."""
+    document = StoredDocument.objects.filter(owner=owner, id=file_id).first()
+    if document is None:
+        raise NotFound("There is no such file.", "file_not_found")
+    if not store.is_whole(document):
+        raise NotFound("The content of this file is gone. Upload it again.", "document_gone")
+    return document
+
+
+def chosen_model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry:
     """The model that was asked for by name, or else the default; never another one in its place."""
     parameters = in_force.parameters
     if asked.get("model"):
@@ -127,7 +139,7 @@ def _model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry
     return model
 
 
-def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -> RequestOptions:
+def options_in_force(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -> RequestOptions:
     """The caller's word before the model's setting before the service's."""
     otherwise = effective(model, parameters)
     given = {name: asked[name] for name in RequestOptions.model_fields if asked.get(name) is not None}
@@ -142,15 +154,13 @@ def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -
     )
 
 
-def _require_pages(options: RequestOptions, document: StoredDocument) -> None:
+def require_pages(options: RequestOptions, document: StoredDocument) -> None:
     """That the document has one of the pages that are to be read, where it is known how many it has."""
     if options.pages is None or document.pages is None:
         return
     try:
         page_ranges.parse(options.pages, document.pages)
     except page_ranges.BadPages as error:
-        if document.is_new:
-            retention.erase_if_idle(document.pk)
         raise InvalidInput(f"pages: {error}", "invalid_pages", errors={"pages": [str(error)]}) from error
 
 

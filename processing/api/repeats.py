@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.http import HttpRequest
@@ -60,7 +60,7 @@ def fingerprint(request: Request, content: str) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.sha256(f"{caller(request).pk}/{key}/{content}".encode()).digest()[:16])
 
 
-def replayed(earlier: IdempotencyKey, anew: Callable[[], dict[str, Any]], status: int) -> Response:
+def replayed(earlier: IdempotencyKey, anew: Callable[[], Mapping[str, Any]], status: int) -> Response:
     """The reply of the first request; where it died before it replied, `anew` and `status` say what it would have."""
     if earlier.reply is None:
         response = Response(anew(), status=status)

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
@@ -22,7 +23,8 @@ from processing.runtime.configuration import current
 from processing.runtime.parameters import BYTES_PER_MB
 
 FIELD = "file"
-_ROOM_FOR_FIELDS = 1024 * 1024  # bytes that a multipart body may have beside the file
+_MOST_FILES = 100  # that a form may have in which one is taken
+ROOM_FOR_FIELDS = 1024 * 1024  # bytes that a multipart body may have beside the file
 
 
 class ReceivedFile(TemporaryUploadedFile):
@@ -77,6 +79,7 @@ class BoundedUploadHandler(FileUploadHandler):
         self.received: ReceivedFile | None = None
         self._is_taking = False
         self._read_past = 0
+        self._files = 0
         self._whole = False
 
     def handle_raw_input(
@@ -93,11 +96,14 @@ class BoundedUploadHandler(FileUploadHandler):
         """
         self.limit = current().parameters.file_limit
         chunked = bool(META.get("HTTP_TRANSFER_ENCODING"))
-        if not chunked and content_length > self.limit + _ROOM_FOR_FIELDS:
+        if not chunked and content_length > self.limit + ROOM_FOR_FIELDS:
             raise too_large(self.limit)
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
+        self._files += 1
+        if self._files > _MOST_FILES:
+            raise TooManyFilesSent
         self._is_taking = self.field_name == FIELD and self.received is None
         if self._is_taking:
             self._on_file()
