@@ -66,7 +66,7 @@ class Attempt:
             raise _in_flight()
 
     def _held(self) -> QuerySet[IdempotencyKey]:
-        return IdempotencyKey.objects.filter(token=self._token)
+        return IdempotencyKey.objects.filter(token__in=[self._token] if self._token else [])
 
 
 @contextmanager

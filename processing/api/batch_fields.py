@@ -24,7 +24,7 @@ class BatchSerializer(ProcessSerializer):
         required=False,
         trim_whitespace=False,
         help_text="JSON Lines, as a field or a file: each line an object with `file_id`, or with `file`, the name of a "
-        "part of this form or of its file, and with a prompt and options of its own, which stand before the shared ones.",
+        "part of this form or of its file, and with a prompt and options of its own, which come before the shared.",
     )
     prompt = serializers.CharField(
         required=False, min_length=5, max_length=4000, help_text="For all that have none of their own."

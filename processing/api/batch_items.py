@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any, BinaryIO, cast
 
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -20,7 +21,7 @@ from processing.api.batch_fields import BatchItemSerializer, BatchSerializer
 from processing.api.batch_files import ITEMS, BatchUploadHandler, Part, too_many
 from processing.api.errors import first_fault
 from processing.api.process import chosen_model, options_in_force, require_pages, stored_document
-from processing.api.requests import request_id
+from processing.api.requests import form, request_id
 from processing.api.usage import account
 from processing.delivery.batches import Item, Refused
 from processing.documents import store
@@ -46,16 +47,17 @@ class Plan:
         self.ignored: set[str] = set()
         self._models: dict[tuple[str, str], ModelEntry] = {}
         self._request = request
+        self._form = form(request)
         self._in_force = current()
         self._key = request.auth.pk if isinstance(request.auth, ApiKey) else None
         self._asker = asker(caller(request).pk, self._key)
         self._allowance = budgets.allowance(account(request))
-        fields = BatchSerializer(data={name: value for name, value in request.data.items() if isinstance(value, str)})
+        fields = BatchSerializer(data={name: value for name, value in self._form.items() if isinstance(value, str)})
         fields.fields.pop("files")
         fields.is_valid(raise_exception=True)
         self.dedupe: bool = fields.validated_data["dedupe"]
         self._known = set(fields.fields)
-        self.ignored.update(name for name in request.data if name not in {*self._known, *FILES})
+        self.ignored.update(name for name in self._form if name not in {*self._known, *FILES})
         if uploads.items is not None or ITEMS in fields.validated_data:
             self._read_lines(uploads, fields.validated_data.get(ITEMS, ""), count)
         else:
@@ -70,8 +72,8 @@ class Plan:
             raise ValidationError({"prompt": ["This field is required."]}, code="required")
         self._model(asked)  # What is wrong with it is wrong with all.
         for line, part in enumerate(parts, 1):
-            self._add(line, part.name, lambda part=part: (asked, _document_of(part)))
-        words = [value for name in FILES for value in self._request.data.getlist(name) if isinstance(value, str)]
+            self._add(line, part.name, partial(_asked_of, asked, part))
+        words = [value for name in FILES for value in self._form.getlist(name) if isinstance(value, str)]
         for line, value in enumerate(words, len(parts) + 1):
             self._refuse(line, value[:100], InvalidInput("Send the document as a file.", "file_required"))
 
@@ -79,8 +81,8 @@ class Plan:
 
     def _read_lines(self, uploads: BatchUploadHandler, text: str, count: Callable[[int], None]) -> None:
         """`line` is the line of the list, empty ones among them."""
-        source: BinaryIO = io.BytesIO(text.encode()) if uploads.items is None else uploads.items.file
-        data = self._request.data
+        source = io.BytesIO(text.encode()) if uploads.items is None else cast(BinaryIO, uploads.items.file)
+        data = self._form
         shared = {name: data[name] for name in data if name in self._known and name not in (ITEMS, "dedupe")}
         parts = _by_name(uploads.parts)
         found = list(_lines(source, current().parameters.max_batch_items))
@@ -88,7 +90,7 @@ class Plan:
         if stored:
             count(stored)
         for number, line in found:
-            self._add(number, _name_of(line), lambda line=line: self._of_line(line, shared, parts))
+            self._add(number, _name_of(line), partial(self._of_line, line, shared, parts))
 
     def _of_line(
         self, line: Any, shared: dict[str, Any], parts: dict[str, list[Part]]
@@ -105,7 +107,7 @@ class Plan:
             return asked, stored_document(caller(self._request), asked["file_id"])
         named = parts.get(asked["file"]) or parts.get(store.display_name(asked["file"])) or []
         if len(named) != 1:
-            raise _unclear(asked["file"], len(named))
+            raise _unclear(len(named))
         return asked, _document_of(named[0])
 
     # Either
@@ -154,6 +156,12 @@ class Plan:
         self.refused.append(refused)
 
 
+def _asked_of(asked: dict[str, Any], part: Part) -> tuple[dict[str, Any], StoredDocument]:
+    if part.field not in FILES:
+        raise InvalidInput("Send documents as parts that are called files.", "unknown_part")
+    return asked, _document_of(part)
+
+
 def _document_of(part: Part) -> StoredDocument:
     if part.error is not None:
         raise part.error
@@ -171,7 +179,7 @@ def _by_name(parts: list[Part]) -> dict[str, list[Part]]:
     return found
 
 
-def _unclear(name: str, parts: int) -> InvalidInput:
+def _unclear(parts: int) -> InvalidInput:
     if parts:
         return InvalidInput("Several parts of the form have this name.", "ambiguous_part")
     return InvalidInput("No part of the form has this name.", "unknown_part")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, JsonResponse, QueryDict, StreamingHttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -54,13 +55,14 @@ from processing.tasks.models import Batch
 class HeaderSession(BrowserSession):
     """A browser's session whose CSRF token comes in the header alone: the form is not read before it is known whose."""
 
-    def enforce_csrf(self, request: HttpRequest) -> None:
+    def enforce_csrf(self, request: Request) -> None:
         """Raises `PermissionDenied`."""
-        bodiless = copy.copy(request)
-        if isinstance(request, WSGIRequest) and isinstance(bodiless, WSGIRequest):
-            bodiless.environ = request.environ  # which a copy lacks
-        bodiless.POST = QueryDict()  # type: ignore[misc]
-        super().enforce_csrf(bodiless)
+        received = request._request
+        bodiless = copy.copy(received)
+        if isinstance(received, WSGIRequest) and isinstance(bodiless, WSGIRequest):
+            bodiless.environ = received.environ  # which a copy lacks
+        bodiless.POST = QueryDict()
+        super().enforce_csrf(cast(Request, bodiless))
 
 
 class JsonLines(BaseRenderer):

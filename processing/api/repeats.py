@@ -18,6 +18,7 @@ from processing.access import idempotency
 from processing.access.idempotency import Attempt
 from processing.access.models import ApiKey, IdempotencyKey
 from processing.api.authentication import caller
+from processing.api.requests import form
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -45,7 +46,7 @@ def digest(request: Request, files: Callable[[], Iterable[tuple[str, str, str]]]
     which are known once the body has been read."""
     fields = sorted(
         (name, [value for value in values if isinstance(value, str)])
-        for name, values in request.data.lists()
+        for name, values in form(request).lists()
         if name not in _NO_CONTENT
     )
     match = request._request.resolver_match

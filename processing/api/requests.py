@@ -6,7 +6,8 @@ import re
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
+from rest_framework.request import Request
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -32,6 +33,11 @@ class RequestMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
         return response
+
+
+def form(request: Request) -> QueryDict:
+    """The fields and files of a form; none where there was no body."""
+    return request.data if isinstance(request.data, QueryDict) else QueryDict()
 
 
 def request_id(request: HttpRequest) -> str:

@@ -25,7 +25,7 @@ def lines(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 def zipped(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """A ZIP with a JSON file for each, and beside it the answer's text, where there is one."""
     written = _Written()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]  # it only writes
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for record in records:
             name = f"{record['line']:04d}-{safe(record['file'])}"
             archive.writestr(f"{name}.json", json.dumps(record, cls=DjangoJSONEncoder, indent=2))

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Now
 
 from processing.access import audit
@@ -30,6 +30,8 @@ from processing.tasks.models import FINAL, Batch, Status, Task
 logger = logging.getLogger(__name__)
 
 PRIORITY = -1  # A batch waits behind all single tasks: nobody watches it, and a thousand items would hold everybody up.
+_STATES = tuple(str(state) for state in (Status.QUEUED, Status.PROCESSING, *FINAL))
+_BY_WEIGHT = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 _WRITTEN_AT_ONCE = 100
 _READ_AT_ONCE = 10  # answers, each of which may be megabytes
 
@@ -67,8 +69,8 @@ class Asked:
 
 @dataclass(slots=True)
 class Standing:
-    """How a batch stands: its items by state, the refused among the failed; `progress` in percent; `cost` in US dollars,
-    None where no price is known."""
+    """How a batch stands: its items by state, the refused among the failed; `progress` in percent; `cost` in US
+    dollars, None where no price is known."""
 
     batch: Batch
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_STATES, 0))
@@ -89,11 +91,7 @@ class Standing:
         return next((state for state in _BY_WEIGHT if self.counts[state]), Status.FAILED)
 
 
-_STATES = tuple(str(state) for state in (Status.QUEUED, Status.PROCESSING, *FINAL))
-_BY_WEIGHT = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
-
-
-def create(asked: Asked, parameters: Parameters, bind: Callable[[int], None] = lambda seq: None) -> Batch:
+def create(asked: Asked, parameters: Parameters, bind: Callable[[int], None] = lambda _seq: None) -> Batch:
     """Write the batch and all its tasks, or nothing: raises what `admission.require_switched_on` and `require_room` do.
     An item whose document has been erased meanwhile is refused like the others that are.
 
@@ -163,7 +161,7 @@ def target(batch: Batch) -> Target:
 def standings(found: Sequence[Batch]) -> list[Standing]:
     """How each of these batches stands, by one query for all of them."""
     by_seq = {batch.seq: Standing(batch) for batch in found}
-    rows = Task.objects.filter(batch__in=list(by_seq)).order_by().values("batch", "status")
+    rows: QuerySet[Task, Any] = Task.objects.filter(batch__in=list(by_seq)).order_by().values("batch", "status")
     sums = {"cost": Sum("cost"), "read": Sum("input_tokens"), "written": Sum("output_tokens")}
     for row in rows.annotate(number=Count("seq"), done=Sum("progress"), **sums):
         standing = by_seq[row["batch"]]

@@ -39,7 +39,7 @@ class Place:
 
 
 def submit(
-    submission: Submission, parameters: Parameters, bind: Callable[[int], None] = lambda seq: None
+    submission: Submission, parameters: Parameters, bind: Callable[[int], None] = lambda _seq: None
 ) -> tuple[Task, Place]:
     """Write the task, or refuse it: raises what `admission.require_switched_on` and `require_room` do. The workers'
     broker sees the row itself: there is nothing to send, and nothing to lose. Raises `NotFound` where the document has

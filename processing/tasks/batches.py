@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -23,7 +24,11 @@ def after_ending(tasks: Iterable[Task]) -> None:
     leaves the batch to `close_ended`, and so does one whose database goes away: the tasks have ended all the same.
     """
     for seq in {task.batch_id for task in tasks if task.batch_id is not None}:
-        transaction.on_commit(lambda seq=seq: close(seq), robust=True)
+        transaction.on_commit(partial(_close, seq), robust=True)
+
+
+def _close(seq: int) -> None:
+    close(seq)
 
 
 def close(seq: int) -> bool:

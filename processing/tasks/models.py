@@ -67,8 +67,8 @@ class Task(models.Model):
 
     `seq` is the order of arrival; `id` is what clients know. `attempts` counts claims; `past_attempts` has a line for
     each that has ended (`tasks.attempts`). `lease_token` rises with every claim and cancel: a write that carries an
-    older token changes nothing. Times are database time. `batch_line` is its place among the items of its batch, from 1.
-    `fingerprint` is what a submission has in common with its own repetition; empty where that is no matter.
+    older token changes nothing. Times are database time. `batch_line` is its place among the items of its batch, from
+    1. `fingerprint` is what a submission has in common with its own repetition; empty where that is no matter.
     """
 
     seq = models.BigAutoField(primary_key=True)

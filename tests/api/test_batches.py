@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 
 from processing.access.audit import SERVICE
 from processing.access.models import AuditEntry, IdempotencyKey
-from processing.api import batches as resource
 from processing.api import batch_files
+from processing.api import batches as resource
 from processing.delivery import archive, batches
 from processing.documents.models import StoredDocument
 from processing.operations import erasure
@@ -25,7 +25,6 @@ from processing.tasks import batches as ends
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Outcome
 from processing.tasks.models import Batch, Status, Task
-from tests import samples
 from tests.api.test_repeats import code, crowd
 from tests.api.test_repeats import hasty as hasty
 from tests.conftest import Tenant
@@ -125,7 +124,11 @@ class TestFiles:
         body = post(alice, [text(1), *bad, text(2)]).json()
         assert (body["total"], body["counts"]["queued"], body["counts"]["failed"]) == (5, 2, 3)
         told = [(each["line"], each["file"], each["error_code"]) for each in body["refused"]]
-        assert told == [(2, "a.zip", "unsupported_type"), (3, "empty.txt", "empty_file"), (4, "no.pdf", "type_mismatch")]
+        assert told == [
+            (2, "a.zip", "unsupported_type"),
+            (3, "empty.txt", "empty_file"),
+            (4, "no.pdf", "type_mismatch"),
+        ]
         assert {each.filename for each in StoredDocument.objects.all()} == {"1.txt", "2.txt"}
         assert [each["error_code"] for each in records(alice, body["batch_id"])] == [
             None, "unsupported_type", "empty_file", "type_mismatch", None,
@@ -140,6 +143,11 @@ class TestFiles:
     def test_words_where_a_file_belongs(self, alice: Tenant) -> None:
         body = post(alice, ["just words", text(1)]).json()
         assert [(each["line"], each["error_code"]) for each in body["refused"]] == [(2, "file_required")]
+
+    def test_a_part_that_is_called_otherwise(self, alice: Tenant) -> None:
+        body = post(alice, [text(1)], attachment=text(2)).json()
+        assert [(each["file"], each["error_code"]) for each in body["refused"]] == [("2.txt", "unknown_part")]
+        assert StoredDocument.objects.get().filename == "1.txt"
 
     def test_where_all_fail_the_batch_has_failed(self, alice: Tenant) -> None:
         body = post(alice, [SimpleUploadedFile("no.pdf", b"words")]).json()

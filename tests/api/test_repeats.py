@@ -54,7 +54,11 @@ class TestKeys:
 
     def test_another_content_is_refused(self, alice: Tenant) -> None:
         post(alice, KEY)
-        for other in ({"prompt": "Who sent it, and when?"}, {"temperature": "0"}, {"file": SimpleUploadedFile("a.txt", b"x")}):
+        for other in (
+            {"prompt": "Who sent it, and when?"},
+            {"temperature": "0"},
+            {"file": SimpleUploadedFile("a.txt", b"x")},
+        ):
             assert code(post(alice, KEY, **other)) == (422, "idempotency_mismatch")
         assert code(post(alice, KEY, url="/api/v2/upload")) == (422, "idempotency_mismatch")
         assert Task.objects.count() == StoredDocument.objects.count() == 1
