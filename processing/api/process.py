@@ -14,6 +14,7 @@ from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.registry import Asker, ModelEntry
 from processing.access import budgets, idempotency
+from processing.access.budgets import Allowance
 from processing.access.idempotency import Attempt
 from processing.access.model_access import asker
 from processing.access.models import ApiKey
@@ -55,9 +56,10 @@ class ProcessViewSet(FileViewSet):
         The same key sending the same content again within 30 seconds, as HTTP clients do by themselves, gets the same
         task (`deduplicated`), unless that has failed or was cancelled."""
         owner, name = caller(request), repeats.key_of(request)
+        allowance = budgets.allowance(account(request))
         if not idempotency.is_known(owner.pk, name):  # Who only wants to hear the reply again takes no room.
             key = request.auth.pk if isinstance(request.auth, ApiKey) else None
-            budgets.allowance(account(request)).require_tokens()
+            allowance.require_tokens()
             admission.require_room(admission.Caller(owner.pk, key), current().parameters)
         self.require_means(request)
         content = repeats.digest(request, self.digests)
@@ -65,13 +67,12 @@ class ProcessViewSet(FileViewSet):
             if attempt.earlier is not None:
                 task = attempt.earlier.task
                 return repeats.replayed(attempt.earlier, lambda: _reply_about(task), 200)
-            return repeats.kept(attempt, self._submit(request, attempt, None if name else content))
+            return repeats.kept(attempt, self._submit(request, allowance, attempt, None if name else content))
 
-    def _submit(self, request: Request, attempt: Attempt, content: str | None) -> Response:
+    def _submit(self, request: Request, allowance: Allowance, attempt: Attempt, content: str | None) -> Response:
         """`content` is the digest by which a repetition is known; None where a key does that."""
         in_force = current()
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
-        allowance = budgets.allowance(account(request))
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
