@@ -70,9 +70,10 @@ def stored_files() -> set[Path]:
 
 
 @pytest.fixture
-def nothing_is_kept() -> Any:
+def nothing_is_kept(django_capture_on_commit_callbacks: Any) -> Any:
     before = stored_files()
-    yield
+    with django_capture_on_commit_callbacks(execute=True):  # by which bytes are deleted
+        yield
     assert not Batch.objects.exists()
     assert not Task.objects.exists()
     assert not StoredDocument.objects.exists()
