@@ -56,7 +56,7 @@ class BatchPage(ReadOnlyPage, LongList):
         return super().get_queryset(request).select_related("owner", "api_key")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Batch | None = None) -> list[str]:
-        return [name for _title, options in self.fieldsets for name in options["fields"]]
+        return [str(name) for _title, options in self.get_fieldsets(request, obj) for name in options["fields"]]
 
     @admin.display(description=__("id"))
     def batch_id(self, batch: Batch) -> SafeString:
