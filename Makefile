@@ -4,15 +4,17 @@
 PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
 	$$found -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$found && break; done)
 RUN = .venv/bin/python
+CORPUS ?= ../shared/corpus
 STAND_INS = requirements/stand_ins
 
-.PHONY: help run test lint bench lock python service developer
+.PHONY: help run test lint bench eval lock python service developer
 
 help:
 	@echo "make run    start the service and let it answer a sample document"
 	@echo "make test   run the tests"
 	@echo "make lint   style, types, walls between rooms, migrations, deployment checks"
 	@echo "make bench  measure speed and memory"
+	@echo "make eval   measure how well documents are read, over a corpus beside this directory (CORPUS=…)"
 	@echo "make lock   pin the requirements anew"
 
 run: service
@@ -32,6 +34,9 @@ lint: developer
 
 bench: developer
 	@exec $(RUN) -m benchmarks
+
+eval: developer
+	@exec $(RUN) -m evaluation reading --corpus $(CORPUS)
 
 lock: developer
 	for layer in base ocr postgres redis local_llm dev; do \

@@ -1,4 +1,4 @@
-"""The admin's task list with a million tasks: the first page, a page far back, each filter, a search, the dashboard."""
+"""The admin with a million tasks, beside a thousand: the list's first page, pages far back, filters, searches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.service import bare_environment, manage
 from benchmarks.table import Row
 from tests.postgres.server import MissingServerError, running_server
 
-_TASKS = 1_000_000
+_FEW, _MANY = 1_000, 1_000_000
 _TIMES = 7
 _GOAL = 0.300  # seconds
 LIST = "/admin/processing/task/"
@@ -23,15 +23,16 @@ LIST = "/admin/processing/task/"
 def rows() -> list[Row]:
     """A row for each page on SQLite, and on PostgreSQL where its server is installed."""
     with tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory:
-        found = _measured("SQLite", bare_environment(Path(directory)))
-    with contextlib.suppress(MissingServerError), _postgresql() as environment:
-        found += _measured("PostgreSQL", environment)
+        data = Path(directory)
+        found = _measured("SQLite", bare_environment(data / "few"), bare_environment(data / "many"))
+    with contextlib.suppress(MissingServerError), _postgresql() as (few, many):
+        found += _measured("PostgreSQL", few, many)
     return found
 
 
 def measure() -> None:
-    """Print the seconds of each page as JSON: half, the fastest, half of this process's processor time. Runs inside
-    Django, through all its middleware."""
+    """Print the median seconds of each page as JSON, and of this process's processor time for it. Runs inside Django,
+    through all its middleware."""
     from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import Client
@@ -57,7 +58,7 @@ def measure() -> None:
             worked.append(time.process_time() - at_work)
             if answer.status_code != 200:
                 raise RuntimeError(f"{address}: {answer.status_code}")
-        found[name] = (statistics.median(seconds[1:]), min(seconds[1:]), statistics.median(worked[1:]))
+        found[name] = (statistics.median(seconds[1:]), statistics.median(worked[1:]))
     print(json.dumps(found))
 
 
@@ -68,12 +69,13 @@ def _pages(now: object) -> dict[str, str]:
     from processing.tasks.models import Task
 
     assert isinstance(now, datetime)
-    middle = Task.objects.filter(seq__lte=_TASKS // 20).order_by("-seq")[0]
+    newest = Task.objects.order_by("-seq")[0]
+    middle = Task.objects.filter(seq__lte=newest.seq // 20).order_by("-seq")[0]
     last_month = (now - timedelta(days=20)).strftime("%Y-%m-%dT%H:%M")
     month_before = (now - timedelta(days=21)).strftime("%Y-%m-%dT%H:%M")
     queries = {
         "first page": {},
-        "a page 950,000 tasks back": {"older_than": str(middle.seq)},
+        "a page 95 % of the way back": {"older_than": str(middle.seq)},
         "state: failed": {"status__exact": "failed"},
         "state: completed, far back": {"status__exact": "completed", "older_than": str(middle.seq)},
         "a model of most": {"model": "local"},
@@ -91,19 +93,28 @@ def _pages(now: object) -> dict[str, str]:
     return {**pages, "one task": f"{LIST}{middle.pk}/change/", "dashboard": "/admin/"}
 
 
-def _measured(database: str, environment: Mapping[str, str]) -> list[Row]:
-    manage("migrate", "-v0", environment=environment)
-    _shell(f"from benchmarks.filling import fill, age; fill({_TASKS}); age({_TASKS})", environment)
-    found = json.loads(_shell("from benchmarks.admin_list import measure; measure()", environment))
+def _measured(database: str, few: Mapping[str, str], many: Mapping[str, str]) -> list[Row]:
+    for environment, count in ((few, _FEW), (many, _MANY)):
+        manage("migrate", "-v0", environment=environment)
+        _shell(f"from benchmarks.filling import fill, age; fill({count}); age({count})", environment)
+    of_few, of_many = _medians(few), _medians(many)
     return [
         Row(
-            f"admin with {_TASKS:,} tasks, {name}, {database}",
-            f"p50 {half * 1000:.0f} ms, fastest {fastest * 1000:.0f} ms (processor {worked * 1000:.0f} ms)",
+            f"admin with {_MANY:,} tasks, {name}, {database}",
+            f"p50 {seconds * 1000:.0f} ms (processor {worked * 1000:.0f} ms); {seconds / of_few[name][0]:.2f}× "
+            f"of that with {_FEW:,}",
             f"≤ {_GOAL * 1000:.0f} ms",
-            half <= _GOAL,
+            seconds <= _GOAL,
         )
-        for name, (half, fastest, worked) in found.items()
+        for name, (seconds, worked) in of_many.items()
     ]
+
+
+def _medians(environment: Mapping[str, str]) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = json.loads(
+        _shell("from benchmarks.admin_list import measure; measure()", environment)
+    )
+    return found
 
 
 def _shell(code: str, environment: Mapping[str, str]) -> str:
@@ -111,6 +122,10 @@ def _shell(code: str, environment: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def _postgresql() -> Iterator[Mapping[str, str]]:
+def _postgresql() -> Iterator[tuple[Mapping[str, str], Mapping[str, str]]]:
     with running_server(fsync=True) as server, tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory:
-        yield {**bare_environment(Path(directory)), "DATABASE_URL": server.create_database("admin")}
+        data = Path(directory)
+        yield (
+            {**bare_environment(data / "few"), "DATABASE_URL": server.create_database("few")},
+            {**bare_environment(data / "many"), "DATABASE_URL": server.create_database("many")},
+        )

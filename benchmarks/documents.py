@@ -45,6 +45,28 @@ def report(pages: int, number: int = 0) -> bytes:
     return buffer.getvalue()
 
 
+def journal(pages: int) -> bytes:
+    """A PDF of pages in two columns that are written line by line across them, with a head, a foot and a table."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4)
+    for page in range(1, pages + 1):
+        canvas.setFont("Helvetica", 9)
+        canvas.drawString(50, 815, "A journal of measurements")
+        canvas.drawRightString(545, 815, str(page))
+        for line in range(40):
+            text = _PROSE[line % len(_PROSE)].format(number=page * 100 + line)
+            canvas.drawString(50, 780 - 14 * line, text[:52])
+            canvas.drawString(305, 780 - 14 * line, text[-52:])
+        for row in range(8):
+            for column in range(5):
+                value = f"Item {page * 10 + row}" if column == 0 else f"{page}.{row}{column}"
+                canvas.drawString(50 + 100 * column, 190 - 14 * row, value)
+        canvas.drawCentredString(297, 30, _due(page))
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
 def scrapbook(pages: int) -> bytes:
     """A PDF of photographs of 0.97 MB with text beside them, so that nothing is recognised."""
     buffer = io.BytesIO()

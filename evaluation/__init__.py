@@ -1,1 +1,1 @@
-"""How well documents are read, measured on documents that nobody here wrote."""
+"""How well a corpus of foreign documents is read and answered. Not tests: they pass or fail no build."""

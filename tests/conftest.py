@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from rest_framework.test import APIClient
 
+from processing import migrations
 from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
@@ -23,7 +26,10 @@ from processing.runtime import configuration
 pytest_plugins = ["tests.stack.service"]
 
 
-append_only = import_module("processing.migrations.0007_audit_is_append_only")
+(_name,) = [
+    each.name for each in pkgutil.iter_modules(migrations.__path__) if each.name.endswith("audit_is_append_only")
+]
+append_only = import_module(f"{migrations.__name__}.{_name}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,9 +68,13 @@ class Tenant:
 
 def tenant(name: str, **columns: Any) -> Tenant:
     user = User.objects.create_user(name, **columns)
-    with mock.patch.object(keys.audit, "record"):  # What a test finds on the audit trail is its own.
-        key, secret = keys.mint(user, "test")
-    return Tenant(user, key, secret)
+    return Tenant(user, *untold_key(user, "test"))
+
+
+def untold_key(user: User, name: str) -> tuple[ApiKey, str]:
+    """A key for a test that looks at the audit trail, where it is to find only what it did itself."""
+    with mock.patch.object(keys.audit, "record"):
+        return keys.mint(user, name)
 
 
 @pytest.fixture
@@ -88,3 +98,14 @@ def nothing_known_from_another_test() -> Iterator[None]:
 def _forget() -> None:
     for known in (configuration, admission, line, pace, allowances, counting, leases, figures):
         known.forget()
+
+
+@pytest.fixture
+def as_often_as_one_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of something else than limits that ask more often than a caller may."""
+    limited = allowances._windows
+
+    def unlimited(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from (dataclasses.replace(window, quota=10**9) for window in limited(*args, **kwargs))
+
+    monkeypatch.setattr(allowances, "_windows", unlimited)

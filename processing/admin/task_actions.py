@@ -11,8 +11,6 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from processing.access import audit
-from processing.access.audit import Target
 from processing.admin.actors import actor
 from processing.errors import ProcessingError
 from processing.queue import submit
@@ -39,8 +37,7 @@ def cancel(request: HttpRequest, tasks: Iterable[Task], log: Log) -> None:
     for task in tasks:
         try:
             with transaction.atomic():
-                lifecycle.cancel(task.owner_id, task.id)
-                audit.record(actor(request), "cancelled", Target("task", str(task.id)))
+                lifecycle.cancel(task.owner_id, task.id, actor(request))
                 log(request, task, "Cancelled.")
         except ProcessingError:
             ended += 1

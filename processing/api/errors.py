@@ -23,7 +23,7 @@ from processing import errors
 from processing.access import lockout
 from processing.api import throttling
 from processing.api.addresses import client_address
-from processing.api.requests import request_id
+from processing.api.requests import MalformedAddress, request_id
 from processing.documents import space
 
 logger = logging.getLogger(__name__)
@@ -246,6 +246,8 @@ def _of_bad_request(request: HttpRequest, exc: Exception) -> HttpResponse:
         return problem(request, 413, "The request's fields are too large.", "body_too_large")
     if isinstance(exc, DisallowedHost):
         return problem(request, 400, "The service does not answer to this host name.", "unknown_host")
+    if isinstance(exc, MalformedAddress):
+        return problem(request, 400, "The address of the request is malformed.", "malformed_address")
     if isinstance(exc.__cause__, TimeoutError):
         return problem(request, 408, "The body did not arrive in time.", "body_timeout")
     if name in ("TooManyFieldsSent", "TooManyFilesSent"):

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, QueryDict
 from rest_framework.request import Request
 
@@ -33,6 +34,22 @@ class RequestMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
         return response
+
+
+class MalformedAddress(SuspiciousOperation):
+    """A path or a query that no program of good faith asks for."""
+
+
+class AddressMiddleware:
+    """Refuses a null character in path and query, which no database compares with anything."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            raise MalformedAddress("A null character stands in the address.")
+        return self.get_response(request)
 
 
 def form(request: Request) -> QueryDict:

@@ -19,10 +19,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from processing.access import budgets
 from processing.api import status as status_resource
 from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
+from processing.api.usage import account
 from processing.operations import erasure
 from processing.queue import submit
 from processing.runtime.configuration import current
@@ -182,6 +184,7 @@ class TaskViewSet(GenericViewSet[Task]):
         """The same task, with the same document and prompt, is put back in line with all its attempts before it. What
         refuses a new task refuses this too."""
         wanted = status_resource.identifier(task_id)
+        budgets.allowance(account(request)).require_tokens()
         _task, place = submit.retry(caller(request).pk, wanted, actor(request), current().parameters)
         return Response(
             {

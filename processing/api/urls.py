@@ -20,6 +20,7 @@ from processing.api import (
     health,
     models,
     ollama_tags,
+    pages,
     process,
     status,
     tasks,
@@ -68,9 +69,13 @@ _OPEN: dict[str, Any] = {
 _schema = SpectacularJSONAPIView.as_view(**_OPEN)
 _docs = SpectacularSwaggerView.as_view(url_name="openapi", title="API v2", **_OPEN)
 
+_PAGE = r"^api/v2/tasks/(?P<task_id>[0-9a-fA-F-]{36})/pages/(?P<number>[0-9]{1,6})"
+
 urlpatterns = [
     re_path(r"^api/v2/openapi\.json/?$", _schema, name="openapi"),
     re_path(r"^api/v2/docs/?$", _docs, name="docs"),
+    re_path(_PAGE + r"\.png$", pages.PageViewSet.as_view({"get": "picture"}), name="task-page-picture"),
+    re_path(_PAGE + r"\.json$", pages.PageViewSet.as_view({"get": "places"}), name="task-page-places"),
     path("api/v2/", include(v2.urls)),
     *site.urls,
 ]

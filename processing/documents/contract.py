@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, ClassVar, Protocol
+from typing import BinaryIO, ClassVar, Protocol, runtime_checkable
 
 from processing.documents.limits import Limits
 
-METHODS = frozenset({"text", "ocr", "none"})
+METHODS = frozenset({"text", "layout", "ocr", "none"})
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png"})
+Rectangle = tuple[float, float, float, float]
+"""Left, top, right and bottom as shares (0 to 1) of a page's width and height, from its top left corner."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read: `images` asks for a picture of every page, no side over `image_max_side` pixels; `ocr` allows text
-    recognition where a page has no usable text of its own; `only` limits the reading to these page numbers;
+    """How to read: `images` asks for a picture of every page, no side over `image_max_side` pixels; with `spare_images`
+    only of those that show more than their text tells, their figures included where `figures` says so; `ocr` allows
+    text recognition where a page has no usable text of its own; `only` limits the reading to these page numbers;
     `password` opens a file that is encrypted, and is shown nowhere."""
 
     images: bool = False
+    spare_images: bool = False
+    figures: bool = True
     ocr: bool = True
     image_max_side: int = 1568
     only: frozenset[int] | None = None
@@ -43,8 +48,9 @@ class Inspection:
 class Page:
     """One page as a person counts it (1 …).
 
-    `text` is Markdown in reading order; `method` tells where it came from: `text` (the file's own text), `ocr`, or
-    `none` (nothing was found). `image` is a JPEG or PNG, as `image_type` says.
+    `text` is Markdown in reading order; `method` tells where it came from: `text` (the file's own text), `layout` (the
+    same, put in order by where it stands on the page), `ocr`, or `none` (nothing was found). `image` is a JPEG or PNG,
+    as `image_type` says.
     """
 
     number: int
@@ -100,12 +106,32 @@ class Format(Protocol):
         ...
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """A format whose text has places: it knows where on a page a passage stands."""
+
+    def places(
+        self, file: BinaryIO, number: int, passages: Sequence[str], options: ReadOptions, limits: Limits
+    ) -> list[list[Rectangle]] | None:
+        """The rectangles of each passage on page `number`, none for one that is not there. None instead of a list
+        where the page shows more than its text tells, so that its picture must be looked at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PagePicture:
+    """A page as a PNG with passages marked, and the rectangles of each passage in the order asked for."""
+
+    png: bytes
+    rectangles: tuple[tuple[Rectangle, ...], ...]
+
+
 class UnreadableDocument(Exception):
     """The file is broken, encrypted or beyond a limit; `code` is stable, `detail` is a sentence for the client.
 
     Codes: `document_broken`, `document_encrypted` (it needs a password, or is of a kind that no password opens here),
     `wrong_password`, `document_too_complex`, and `type_mismatch` for a file that turns out to be of another kind than
-    its name says.
+    its name says; of a page that is to be shown, `no_such_page` and `no_page_picture`.
     """
 
     def __init__(self, detail: str, code: str) -> None:

@@ -1,17 +1,20 @@
-"""Text recognition on one picture, its lines put into reading order."""
+"""Text recognition on one picture: lines of text and where they stand."""
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-import itertools
 import logging
 import math
 import os
+import re
 import resource
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from processing.documents.layout import page as layout
+from processing.documents.layout.pieces import Piece, Word, piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +26,7 @@ MAX_PIXELS = 1280 * 1280
 MAX_SIDE = 3200
 MAX_THREADS = 4
 LONG_LINE = 2.0
+WORD = re.compile(r"\S+")
 logger = logging.getLogger(__name__)
 
 
@@ -56,17 +60,40 @@ def threads(cores: int) -> int:
     return max(1, min(MAX_THREADS, cores))
 
 
-def recognise(image: Image.Image) -> str:
-    """The text of an RGB picture, one visual row a line; empty if there is none, or if recognition is not installed."""
+def recognise(image: Image.Image) -> list[Line]:
+    """The lines of text in an RGB picture, in its own pixels; none if recognition is not installed."""
     engine = _engine()
     if engine is None:
-        return ""
+        return []
     import numpy
 
-    result = engine(numpy.asarray(_bearable(image))[:, :, ::-1])
+    bearable = _bearable(image)
+    result = engine(numpy.asarray(bearable)[:, :, ::-1])
     if result.boxes is None or not result.txts:
-        return ""
-    return "\n".join(rows([_line(box, text) for box, text in zip(result.boxes, result.txts, strict=True)]))
+        return []
+    scale = image.width / bearable.width
+    lines = (_line(box, text, scale) for box, text in zip(result.boxes, result.txts, strict=True))
+    return [line for line in lines if line.text]
+
+
+def text(image: Image.Image) -> str:
+    """The text of an RGB picture as Markdown in reading order; empty if there is none."""
+    return layout.recognised(pieces(recognise(image)))
+
+
+def pieces(lines: Iterable[Line], scale: float = 1.0) -> list[Piece]:
+    """Recognised lines, straightened if the page lies askew, with their words where they must about be."""
+    found = []
+    for order, line in enumerate(_straightened(list(lines))):
+        left, top = (line.x - line.width / 2) * scale, (line.y - line.height / 2) * scale
+        right, bottom = (line.x + line.width / 2) * scale, (line.y + line.height / 2) * scale
+        letter = (right - left) / len(line.text)
+        words = [
+            Word(match[0], left + match.start() * letter, top, left + match.end() * letter, bottom, order, order)
+            for match in WORD.finditer(line.text)
+        ]
+        found.append(piece(words))
+    return found
 
 
 def is_installed() -> bool:
@@ -112,9 +139,9 @@ def _bearable(image: Image.Image) -> Image.Image:
     return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
 
 
-def _line(box: Sequence[Sequence[float]], text: str) -> Line:
+def _line(box: Sequence[Sequence[float]], text: str, scale: float) -> Line:
     """`box` holds the corners: top left, top right, bottom right, bottom left."""
-    (ax, ay), (bx, by), (cx, cy), (dx, dy) = ((float(x), float(y)) for x, y in box)
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = ((float(x) * scale, float(y) * scale) for x, y in box)
     return Line(
         text=text.strip(),
         x=(ax + bx + cx + dx) / 4,
@@ -123,23 +150,6 @@ def _line(box: Sequence[Sequence[float]], text: str) -> Line:
         height=math.hypot(dx - ax, dy - ay),
         slope=math.atan2(by - ay, bx - ax),
     )
-
-
-def rows(lines: Iterable[Line]) -> list[str]:
-    """Lines of text top to bottom; what stands side by side shares a line, left to right, two blanks between cells.
-
-    A page that was photographed askew is straightened first by the median slope of its longer lines.
-    """
-    straight = _straightened([line for line in lines if line.text])
-    grouped: list[list[Line]] = []
-    for line in sorted(straight, key=lambda each: each.y):
-        row = next((row for row in reversed(grouped[-3:]) if _beside(row, line)), None)
-        if row is None:
-            grouped.append([line])
-        else:
-            row.append(line)
-    grouped.sort(key=lambda row: sum(line.y for line in row) / len(row))
-    return [_joined(row) for row in grouped]
 
 
 def _straightened(lines: list[Line]) -> list[Line]:
@@ -152,20 +162,3 @@ def _straightened(lines: list[Line]) -> list[Line]:
         Line(line.text, line.x * cos - line.y * sin, line.x * sin + line.y * cos, line.width, line.height)
         for line in lines
     ]
-
-
-def _beside(row: list[Line], line: Line) -> bool:
-    """Whether `line` stands in this row: at the height of the row's nearest cell, and over none of its cells."""
-    nearest = min(row, key=lambda each: abs(each.x - line.x))
-    if abs(nearest.y - line.y) > 0.5 * min(nearest.height, line.height):
-        return False
-    return all(abs(each.x - line.x) > 0.35 * (each.width + line.width) for each in row)
-
-
-def _joined(row: list[Line]) -> str:
-    row.sort(key=lambda line: line.x)
-    text = row[0].text
-    for left, right in itertools.pairwise(row):
-        gap = (right.x - right.width / 2) - (left.x + left.width / 2)
-        text += (" " if gap < min(left.height, right.height) else "  ") + right.text
-    return text

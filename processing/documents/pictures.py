@@ -47,7 +47,7 @@ def _pages(file: BinaryIO, kind: str, chosen: list[int], options: ReadOptions, l
                 raise
             yield Page(number, "", "none")  # One page that is damaged does not spoil the others.
             continue
-        text = ocr.recognise(picture) if options.ocr else ""
+        text = ocr.text(picture) if options.ocr else ""
         shown = jpeg(picture, options.image_max_side) if options.images else None
         yield Page(number, text, "ocr" if text else "none", shown, "image/jpeg" if shown else None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import resource
 import time
@@ -13,19 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import Error, connection
 
 from modelsregistry import generation, registry, secrets
 from modelsregistry.contract import GenerationRequest, GenerationResult
 from modelsregistry.registry import ModelEntry
 from processing.access import model_access
-from processing.documents import ocr
 from processing.documents.contract import ReadOptions
 from processing.documents.models import StoredDocument
-from processing.documents.recognition_slots import RecognitionSlots
 from processing.errors import DocumentFailed
-from processing.pipeline import evidence, page_ranges, read, sight, whole
+from processing.pipeline import evidence, page_ranges, read, recognition, sight, whole
 from processing.pipeline.asking import Answered, Asking, Send
 from processing.pipeline.cache import Found
 from processing.pipeline.kept import Kept
@@ -33,7 +29,6 @@ from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
-from processing.runtime import capacity
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Claim, Outcome
@@ -56,7 +51,7 @@ def run(claim: Claim, options: RequestOptions, parameters: Parameters, deadline:
     report = _Reporter(claim)
     model = patiently(lambda: registry.find(task.model, model_access.asker(task.owner_id, task.api_key_id)), deadline)
 
-    slots = _recognition_slots(parameters, report.note)
+    slots = recognition.slots(parameters, report.note)
     kept = Kept(claim, options, parameters, deadline, report.note)
     password = secrets.decrypt(task.document_secret) or None
     goes_whole = password is None and whole.is_wanted(model, task.document, options, parameters)
@@ -97,7 +92,8 @@ def _sender(
 def _read_options(
     model: ModelEntry, document: StoredDocument, options: RequestOptions, parameters: Parameters, *, goes_whole: bool
 ) -> ReadOptions:
-    """Page images for a model that sees, recognised text for one that does not; the text alone beside a whole PDF.
+    """Recognised text for a model that does not see. For one that does, pictures of the pages that show more than their
+    text tells, or of all pages where the caller forces them; the text alone beside a whole PDF.
 
     Raises `DocumentFailed` (`invalid_pages`).
     """
@@ -108,14 +104,13 @@ def _read_options(
             only = page_ranges.parse(options.pages, document.pages)
         except page_ranges.BadPages as error:
             raise DocumentFailed(f"pages: {error}", "invalid_pages") from error
-    return ReadOptions(images=sees and not goes_whole, ocr=not sees and not goes_whole, only=only)
-
-
-def _recognition_slots(parameters: Parameters, announce: Callable[[str], None]) -> RecognitionSlots:
-    """This host's: the data directory may be on a disk that several hosts share."""
-    host = hashlib.sha256(settings.API_V2_HOST_NAME.encode()).hexdigest()[:16]
-    count = capacity.effective_max_concurrent_ocr(parameters, ocr.threads(capacity.usable_cores()))
-    return RecognitionSlots(settings.DATA_DIR / "recognition" / host, count, announce)
+    return ReadOptions(
+        images=sees and not goes_whole,
+        spare_images=options.vision_mode == "auto",
+        figures=options.pdf_extract_images is not False,
+        ocr=(not sees or parameters.recognise_beside_vision) and not goes_whole,
+        only=only,
+    )
 
 
 def _outcome(  # noqa: PLR0913 - what a task comes to
@@ -176,8 +171,9 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
 
 
 def _method(methods: Mapping[str, int]) -> str:
-    """One word for where the text came from; `mixed` when it came from several places."""
-    used = [method for method in methods if method != "none"]
+    """One word for where the text came from; `mixed` when it came from several places. However a page's own text was
+    put in order, it is `text`; `pages_by_method` tells more."""
+    used = list(dict.fromkeys("text" if method == "layout" else method for method in methods if method != "none"))
     return used[0] if len(used) == 1 else "mixed" if used else "none"
 
 

@@ -14,7 +14,7 @@ from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
 from processing.access import audit
-from processing.access.audit import Actor, Target
+from processing.access.audit import Actor
 from processing.documents import store
 from processing.errors import InvalidInput, LimitReached, NotFound, ServiceUnavailable
 from processing.queue import admission, line, pace, retention
@@ -114,7 +114,7 @@ def retry(owner_id: int, task_id: uuid.UUID, actor: Actor, parameters: Parameter
             task.refresh_from_db(fields=["status"])
             _require_retryable(task)
             raise _document_gone()
-        audit.record(actor, "retried", Target("task", str(task_id)))
+        audit.record(actor, "retried", lifecycle.target(task_id, owner_id))
     task.refresh_from_db()
     return task, place_of(task.seq, task.priority)
 

@@ -164,6 +164,10 @@ class Parameters(Group):
     )
     max_tokens: MaxTokens = Field(default=8000, description="Tokens that an answer may have, 1 to 32000.")
     enable_vision: bool = Field(default=True, description="Show pages to models that can see: true or false.")
+    recognise_beside_vision: bool = Field(
+        default=False,
+        description="Recognise the text of scans for models that see them, too, as evidence to cite: true or false.",
+    )
     enable_multimodal: bool = Field(
         default=True, description="Send a page's text beside its picture: true or false; the picture alone without."
     )

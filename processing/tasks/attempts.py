@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Case, CharField, F, TextField, Value, When
+from django.db.models import Case, CharField, F, Func, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat, JSONObject, Now
 from django.db.models.lookups import Exact
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from processing.tasks.models import Status, Task
 
+_NO_END = '"ended": null'  # as `json` writes it
 ENDINGS = {
     "completed": _("completed"),
     "failed": _("failed"),
@@ -37,6 +38,26 @@ class Attempt:
     ended: datetime | None
     ending: str
     code: str
+
+
+def last(claimed: Task, ending: str, code: str = "") -> str:
+    """What `past_attempts` becomes when the attempt that this row was claimed for ends the task: who holds the claim
+    knows what was there, and the end is the task's own, `completed_at`. The dearer `ended` is for all others."""
+    line = {
+        "host": claimed.host,
+        "pid": claimed.worker_pid,
+        "started": claimed.started_at.isoformat() if claimed.started_at else None,
+        "ended": None,
+        "ending": ending,
+        "code": code,
+    }
+    return f"{claimed.past_attempts}{json.dumps(line)}\n"
+
+
+def with_end() -> Combinable:
+    """What `past_attempts` becomes when a task that has ended goes on: the last attempt gets the task's end."""
+    end = Concat(Value('"ended": "'), Cast(F("completed_at"), TextField()), Value('"'), output_field=TextField())
+    return Func(F("past_attempts"), Value(_NO_END), end, function="REPLACE", output_field=TextField())
 
 
 def ended(ending: str, code: str = "") -> Combinable:
@@ -61,18 +82,18 @@ def ended_if_running(ending: str) -> Combinable:
 
 def of(task: Task) -> list[Attempt]:
     """All attempts at a task, the first one first, and the one that runs."""
-    past = [_read(json.loads(line)) for line in task.past_attempts.split("\n") if line]
+    past = [_read(json.loads(line), task.completed_at) for line in task.past_attempts.split("\n") if line]
     if task.status != Status.PROCESSING:
         return past
     return [*past, Attempt(task.host, task.worker_pid, task.started_at, None, "", "")]
 
 
-def _read(line: dict[str, Any]) -> Attempt:
+def _read(line: dict[str, Any], end: datetime | None) -> Attempt:
     return Attempt(
         host=str(line["host"]),
         pid=line["pid"],
         started=_moment(line["started"]),
-        ended=_moment(line["ended"]),
+        ended=_moment(line["ended"]) or end,
         ending=str(line["ending"]),
         code=str(line["code"]),
     )

@@ -11,11 +11,11 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from processing.access import keys
 from processing.documents.models import StoredDocument
 from processing.queue.models import WorkerHost
 from processing.runtime.models import ConfigurationRevision
 from processing.tasks.models import Status, Task
+from tests.conftest import untold_key
 
 RESULT: dict[str, Any] = {
     "content": "The total is 12.50 EUR.",
@@ -81,7 +81,7 @@ def host(db: None) -> WorkerHost:
 
 @pytest.fixture
 def key(owner: User) -> Any:
-    return keys.mint(owner, "laptop")[0]
+    return untold_key(owner, "laptop")[0]
 
 
 def make_document(owner: User, filename: str = "invoice.pdf") -> StoredDocument:

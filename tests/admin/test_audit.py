@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from modelsregistry.models import Provider, RegisteredModel
 from modelsregistry.provisioning import provision
-from processing.access import audit, keys
+from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.models import AuditEntry
 from processing.documents.models import StoredDocument
@@ -23,7 +23,7 @@ from tests.admin.conftest import make_task
 from tests.admin.test_accounts import JOINED, USERS, change
 from tests.admin.test_hostile_text import HOSTILE, SCRIPT, Elements
 from tests.admin.test_models import CANARY, FORM, MODELS, PROVIDERS
-from tests.conftest import tenant
+from tests.conftest import tenant, untold_key
 
 LIST = "/admin/processing/auditentry/"
 pytestmark = pytest.mark.django_db
@@ -83,8 +83,8 @@ def test_who_may_use_a_model_is_told_by_name(as_root: Client, model: RegisteredM
         "name": "M",
         "provider": model.provider_id,
         "upstream_id": "m",
-        "refused_fields": "[]",
-        "fallbacks": "[]",
+        "refused_fields": "",
+        "fallbacks": "",
         "enabled": "on",
         "allowed_users": [owner.pk],
     }
@@ -147,7 +147,7 @@ def test_a_task_cancelled_by_an_administrator(as_root: Client, document: StoredD
 
 
 def test_a_task_cancelled_by_its_owner(document: StoredDocument) -> None:
-    key, secret = keys.mint(document.owner, "test")
+    key, secret = untold_key(document.owner, "test")
     task = make_task(document)
     client = Client(headers={"Authorization": f"Bearer {secret}"})
     client.delete(f"/api/v2/tasks/{task.id}")
@@ -205,7 +205,7 @@ def test_entries_are_found_by_kind_action_actor_time_and_name(as_root: Client) -
         found = as_root.get(LIST, query)
         assert found.status_code == 200, query
         assert [entry.target_name for entry in found.context["cl"].result_list] == ["gpt"], query
-    assert as_root.get(LIST, {"who": "x" * 500, "kind": "\x00"}).status_code == 200
+    assert as_root.get(LIST, {"who": "x" * 500, "kind": "nothing"}).status_code == 200
     assert as_root.get(LIST, {"at__gte": "2020-01-01 00:00:00+00:00"}).context["cl"].result_list.count() == 2
 
 

@@ -40,19 +40,6 @@ HOSTILE = (
 
 
 @pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    # Playwright keeps a loop in this thread, in which Django would refuse to ask the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
-@pytest.fixture
 def addresses(root: User, owner: User) -> list[str]:
     """Pages that show a stranger's words in every place where there can be some."""
     assert len(HOSTILE) > 255
@@ -93,6 +80,19 @@ def addresses(root: User, owner: User) -> list[str]:
         reverse("admin:processing_storeddocument_change", args=[document.pk]),
         reverse("admin:processing_apikey_change", args=[key.pk]),
     ]
+
+
+@pytest.fixture
+def browser(live_server: Any, as_root: Client, addresses: list[str]) -> Iterator[Any]:
+    """Begins after everything in this thread that asks the database, and ends before: Playwright keeps a loop here, in
+    which Django refuses to."""
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 def test_it_works(browser: Any, live_server: Any, as_root: Client, addresses: list[str]) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
-from processing.api.permissions import Administrator
+from processing.api.permissions import Administrator, SignedIn
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 UNSAFE = ("post", "put", "patch", "delete")
+NOBODYS = str(uuid.UUID(int=0, version=4))
+NOBODYS_NUMBER = "987654"
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,17 @@ class Route:
     parameters: tuple[str, ...]
     methods: tuple[str, ...]
     is_for_administrators: bool
+    is_for_people: bool
 
     def path(self, **values: Any) -> str:
         return reverse(self.name, kwargs=values)
+
+    def nobodys_path(self) -> str:
+        """The path of something that does not exist."""
+        for nobodys in itertools.product((NOBODYS, NOBODYS_NUMBER), repeat=len(self.parameters)):
+            with contextlib.suppress(NoReverseMatch):
+                return self.path(**dict(zip(self.parameters, nobodys, strict=True)))
+        raise AssertionError(f"{self.name} takes neither a UUID nor a number; say here what it takes")
 
     def __str__(self) -> str:
         return self.name
@@ -55,4 +68,5 @@ def _route(pattern: URLPattern) -> Route:
         parameters=tuple(parameters),
         methods=tuple(served),
         is_for_administrators=any(isinstance(each, type) and issubclass(each, Administrator) for each in permissions),
+        is_for_people=SignedIn in permissions,
     )

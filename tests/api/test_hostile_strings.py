@@ -29,7 +29,7 @@ from tests.admin.test_hostile_text import Elements
 from tests.conftest import Tenant, tenant
 from tests.hostile import FEW, big_list
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_often_as_one_likes")]
 CONTENT = b"The total is 12 euros."
 UNSTORABLE = ["a\x00b", "\ud800", "a\udfffb"]  # no database takes them
 OPTIONS = (

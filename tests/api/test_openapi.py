@@ -25,6 +25,8 @@ VERBS = {
     "/api/v2/config": {"get"},
     "/api/v2/health": {"get"},
     "/api/version": {"get"},
+    "/api/v2/tasks/{task_id}/pages/{number}.png": {"get"},
+    "/api/v2/tasks/{task_id}/pages/{number}.json": {"get"},
     "/admin/config": {"get", "post"},
     "/api/v1/auths": {"get"},
     "/api/v1/auths/signin": {"post"},

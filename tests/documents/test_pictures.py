@@ -11,6 +11,7 @@ from PIL import Image
 
 from processing.documents import ocr, pictures
 from processing.documents.contract import ReadOptions, UnreadableDocument
+from processing.documents.layout import page
 from processing.documents.limits import Limits
 from processing.documents.ocr import Line
 from tests.documents import samples
@@ -19,26 +20,27 @@ needs_ocr = pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, rea
 
 
 def decoded(content: bytes, kind: str) -> Image.Image:
-    page = next(pictures.read(io.BytesIO(content), kind, ReadOptions(images=True, ocr=False), Limits()).pages)
-    assert page.image is not None
-    return Image.open(io.BytesIO(page.image))
+    read = next(pictures.read(io.BytesIO(content), kind, ReadOptions(images=True, ocr=False), Limits()).pages)
+    assert read.image is not None
+    return Image.open(io.BytesIO(read.image))
 
 
 @needs_ocr
 def test_it_works() -> None:
     content = samples.encoded(samples.picture("Invoice 2041\nTotal   42.50"), "PNG")
-    page = next(pictures.read(io.BytesIO(content), "PNG", ReadOptions(), Limits()).pages)
-    assert page.method == "ocr"
-    assert "2041" in page.text.splitlines()[0]
-    assert "Total" in page.text.splitlines()[1]
-    assert "42.50" in page.text.splitlines()[1]
+    read = next(pictures.read(io.BytesIO(content), "PNG", ReadOptions(), Limits()).pages)
+    lines = [line for line in read.text.splitlines() if line]
+    assert read.method == "ocr"
+    assert "2041" in lines[0]
+    assert "Total" in lines[1]
+    assert "42.50" in lines[1]
 
 
 @needs_ocr
 def test_a_picture_without_words_has_no_text() -> None:
     content = samples.encoded(Image.new("RGB", (300, 300), "navy"), "PNG")
-    page = next(pictures.read(io.BytesIO(content), "PNG", ReadOptions(), Limits()).pages)
-    assert (page.text, page.method) == ("", "none")
+    read = next(pictures.read(io.BytesIO(content), "PNG", ReadOptions(), Limits()).pages)
+    assert (read.text, read.method) == ("", "none")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -123,8 +125,8 @@ def test_every_mode_of_a_tiff_becomes_rgb(mode: str) -> None:
 def test_no_side_is_longer_than_asked() -> None:
     content = samples.encoded(Image.new("RGB", (3000, 300)), "PNG")
     options = ReadOptions(images=True, ocr=False, image_max_side=600)
-    page = next(pictures.read(io.BytesIO(content), "PNG", options, Limits()).pages)
-    assert Image.open(io.BytesIO(page.image or b"")).size == (600, 60)
+    read = next(pictures.read(io.BytesIO(content), "PNG", options, Limits()).pages)
+    assert Image.open(io.BytesIO(read.image or b"")).size == (600, 60)
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
@@ -138,15 +140,34 @@ def line(text: str, x: float, y: float, width: float = 100, slope: float = 0.0) 
     return Line(text, x, y, width, 20, slope)
 
 
+def read(lines: list[Line]) -> str:
+    return page.recognised(ocr.pieces(lines))
+
+
 def test_what_stands_side_by_side_shares_a_line() -> None:
-    assert ocr.rows([line("9.90", 400, 102), line("Total", 100, 98), line("Shop", 200, 10)]) == ["Shop", "Total  9.90"]
+    assert read([line("9.90", 400, 102), line("Total", 100, 98), line("Shop", 200, 75)]) == "Shop\nTotal  9.90"
 
 
 def test_lines_of_a_page_askew_are_straightened() -> None:
     angle = math.radians(4)
-    cells = [("Item", 100, 100), ("1.00", 700, 100), ("Total", 100, 130), ("2.00", 700, 130)]
+    cells = [("Item", 100, 100), ("1.00", 700, 100), ("Total", 100, 125), ("2.00", 700, 125)]
     turned = [
         line(text, x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle), slope=angle)
         for text, x, y in cells
     ]
-    assert ocr.rows(turned) == ["Item  1.00", "Total  2.00"]
+    assert read(turned) == "Item  1.00\nTotal  2.00"
+
+
+def test_columns_of_a_scan_are_read_one_after_the_other() -> None:
+    words = "so many words that a line of the column is full"
+    left = [line(f"left {number} {words}", 300, 100 + 25 * number, 500) for number in range(6)]
+    right = [line(f"right {number} {words}", 860, 100 + 25 * number, 500) for number in range(6)]
+    text = read([each for pair in zip(left, right, strict=True) for each in pair])
+    assert text.index("left 5") < text.index("right 0")
+
+
+def test_cells_of_a_scan_become_a_table() -> None:
+    rows = [("Item", "Pieces", "Price"), ("Tea", "2", "4.30"), ("Rice", "1", "7.60")]
+    cells = [line(cell, 100 + 300 * x, 100 + 25 * y) for y, row in enumerate(rows) for x, cell in enumerate(row)]
+    assert read(cells).splitlines()[0] == "| Item | Pieces | Price |"
+    assert read(cells).splitlines()[3] == "| Rice | 1 | 7.60 |"

@@ -32,7 +32,10 @@ def test_it_works(alice: Tenant) -> None:
     assert lifecycle.complete(claimed(), outcome())
     task.refresh_from_db()
     assert (task.status, task.result) == (Status.COMPLETED, {"content": "It."})
-    assert [attempt.ending for attempt in attempts.of(task)] == ["failed", "completed"]
+    first, second = attempts.of(task)
+    assert (first.ending, second.ending) == ("failed", "completed")
+    assert first.started is not None and first.ended is not None and second.started is not None
+    assert first.started <= first.ended <= second.started
 
 
 def test_a_cancelled_task_too_and_its_former_worker_writes_nothing(alice: Tenant) -> None:

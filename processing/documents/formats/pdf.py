@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import io
+import itertools
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from processing.documents import ocr, pictures
-from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents import marking, ocr, pictures
+from processing.documents.contract import Contents, Inspection, Page, ReadOptions, Rectangle, UnreadableDocument
+from processing.documents.layout import page as layout
+from processing.documents.layout.pieces import Piece, piece
 from processing.documents.limits import Limits
+from processing.documents.pdf_text import PageText
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,17 +23,13 @@ if TYPE_CHECKING:
 SIGNATURE_WITHIN = 1024
 NOT_A_PDF = (b"MZ", b"\x7fELF", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY = 4, 5
-FPDF_PAGEOBJ_IMAGE = 3
+FPDF_PAGEOBJ_PATH, FPDF_PAGEOBJ_IMAGE = 2, 3
+FIGURE_SHARE, STROKES_OF_DRAWING = 0.05, 40
 
-# PDFium marks a hyphen at a line's end by U+FFFE or STX; a soft hyphen is only ever a place to break.
-# Two patterns, of which each begins with what can be searched for quickly.
-MARKED_HYPHEN = re.compile(r"[\ufffe\x02\xad](?:\r?\n)?")
-HYPHEN = re.compile(r"-(?<=[^\W\d_]-)\r?\n(?=[a-zß-ÿ])")
-WITHOUT_MEANING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
 GARBAGE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
 GARBAGE_SHARE = 0.15
-FEW_CHARACTERS = 30
-SCANNED_SHARE = 0.25
+FEW_CHARACTERS, PICTURED_SHARE = 30, 0.25
+SOME_CHARACTERS, COVERED_SHARE = 300, 0.7
 INK_CONTRAST = 40
 GLANCE_SIDE = 200
 
@@ -50,17 +50,33 @@ class Pdf:
         return Inspection(pages=len(_opened(file, limits)))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        pdf = _opened(file, limits)
+        pdf = _opened(file, limits, options.password)
         return Contents(page_count=len(pdf), pages=_pages(pdf, options))
 
+    def places(
+        self, file: BinaryIO, number: int, passages: Sequence[str], options: ReadOptions, limits: Limits
+    ) -> list[list[Rectangle]] | None:
+        """By the text layer, if there is one to be trusted."""
+        page = _loaded(_opened(file, limits, options.password), number - 1)
+        try:
+            doubt = _doubt(page, _text(page)[0])
+            source = PageText(page)
+            found = [marking.rectangles(passage, source) for passage in passages]
+            source.close()
+        finally:
+            page.close()
+        return None if doubt and not all(found) else found
 
-def _opened(file: BinaryIO, limits: Limits) -> Any:
+
+def _opened(file: BinaryIO, limits: Limits, password: str | None = None) -> Any:
     import pypdfium2
 
     try:
-        pdf = pypdfium2.PdfDocument(_bytes_of(file))
+        pdf = pypdfium2.PdfDocument(_bytes_of(file), password=password)
     except pypdfium2.PdfiumError as error:
         if error.err_code in (FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY):
+            if password is not None:
+                raise UnreadableDocument("The password does not open the PDF.", "wrong_password") from error
             raise UnreadableDocument("The PDF is encrypted and needs a password.", "document_encrypted") from error
         raise UnreadableDocument("The PDF is damaged and cannot be opened.", "document_broken") from error
     if len(pdf) > limits.pdf_pages:
@@ -96,17 +112,30 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
     except pypdfium2.PdfiumError:
         return Page(number, "", "none")  # One page that is damaged does not spoil the others.
     try:
-        text = _text(page)
-        method = "text" if text else "none"
-        if options.ocr and _unusable(page, text):
-            seen = ocr.recognise(_rendered(page, ocr.MAX_PIXELS**0.5))
-            text, method = (seen, "ocr") if seen else (text, method)
-        image = (
-            pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if options.images else None
-        )
+        text, method = own = _text(page)
+        doubt = _doubt(page, text) if options.ocr or options.spare_images else ""
+        if options.ocr and doubt:
+            seen = _recognised(page, trusted=doubt == "little")
+            if len(seen) > len(text) or (seen and doubt == "garbage"):
+                text, method = seen, "ocr"
+        shown = options.images and (not options.spare_images or bool(doubt) or _shows_more(page, own[1], options))
+        image = pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if shown else None
         return Page(number, text, method, image, "image/jpeg" if image else None)
     finally:
         page.close()
+
+
+def _shows_more(page: Any, method: str, options: ReadOptions) -> bool:
+    """Whether something of the page is lost in its text: the order of a page that is no plain one, a figure, a
+    drawing."""
+    if method == "layout":
+        return True
+    return options.figures and (_pictured_share(page) >= FIGURE_SHARE or _has_drawing(page))
+
+
+def _has_drawing(page: Any) -> bool:
+    strokes = page.get_objects(filter=(FPDF_PAGEOBJ_PATH,), max_depth=2)
+    return sum(1 for _ in itertools.islice(strokes, STROKES_OF_DRAWING)) == STROKES_OF_DRAWING
 
 
 def _loaded(pdf: Any, index: int) -> Any:
@@ -119,23 +148,42 @@ def _loaded(pdf: Any, index: int) -> Any:
     return pdf[index]
 
 
-def _text(page: Any) -> str:
-    textpage = page.get_textpage()
+def _text(page: Any) -> tuple[str, str]:
+    """The page's own text as Markdown, and the way it was read: line by line where that does."""
+    source = PageText(page)
     try:
-        text: str = textpage.get_text_range()
+        if not source.text.strip():
+            return "", "none"
+        text = None if source.is_broken() else layout.plain(source.lines(), source.height, source.gaps)
+        if text is not None:
+            return text, "text" if text else "none"
+        text = layout.markdown_of(source.words(), source.width, source.height)
+        return text, "layout" if text else "none"
     finally:
-        textpage.close()
-    text = HYPHEN.sub("", MARKED_HYPHEN.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
-    return WITHOUT_MEANING.sub("", text).strip()
+        source.close()
 
 
-def _unusable(page: Any, text: str) -> bool:
-    """Whether the page shows more than its text layer tells."""
+def _doubt(page: Any, text: str) -> str:
+    """Why the page may show more than its text layer tells: `nothing`, `little` or `garbage` is there; else empty."""
     if not text:
-        return _has_ink(page)
-    if len(text) < FEW_CHARACTERS:
-        return _pictured_share(page) >= SCANNED_SHARE
-    return len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text)
+        return "nothing" if _has_ink(page) else ""
+    if len(text) < SOME_CHARACTERS:
+        share = PICTURED_SHARE if len(text) < FEW_CHARACTERS else COVERED_SHARE
+        return "little" if _pictured_share(page) >= share else ""
+    return "garbage" if not text.isascii() and len(GARBAGE.findall(text)) > GARBAGE_SHARE * len(text) else ""
+
+
+def _recognised(page: Any, *, trusted: bool) -> str:
+    """The page's text by recognition, beside what its text layer holds if that is to be trusted."""
+    side = ocr.MAX_PIXELS**0.5
+    scale = max(*page.get_size(), 1.0) / side
+    seen = ocr.pieces(ocr.recognise(_rendered(page, side)), scale)
+    written: list[Piece] = []
+    if trusted:
+        source = PageText(page)
+        written = [piece([line]) for line in source.lines()]
+        source.close()
+    return layout.recognised([*written, *(each for each in seen if not each.is_over(written))], page.get_height())
 
 
 def _has_ink(page: Any) -> bool:

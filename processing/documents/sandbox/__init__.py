@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 
-from processing.documents.contract import Format, Inspection, ReadOptions
+from processing.documents.contract import Format, Inspection, PagePicture, ReadOptions
 from processing.documents.recognition_slots import RecognitionSlots
-from processing.documents.sandbox.client import Sandbox, Source
+from processing.documents.sandbox.client import Sandbox, ShownPage, Source
 from processing.documents.sandbox.reading import Reading
 
-__all__ = ["Reading", "Sandbox", "Source", "inspect", "reading"]
+__all__ = ["Reading", "Sandbox", "ShownPage", "Source", "inspect", "page_picture", "reading"]
 
 _sandbox = Sandbox()
 
@@ -41,3 +41,21 @@ def reading(
     `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
     return _sandbox.reading(file, format, options, deadline=deadline, recognition=recognition)
+
+
+def page_picture(
+    file: Source,
+    format: Format,
+    shown: ShownPage,
+    options: ReadOptions,
+    *,
+    deadline: float,
+    recognition: RecognitionSlots | None = None,
+) -> PagePicture:
+    """A page as a PNG with passages marked, and where they stand; `deadline` is a `time.monotonic()` value.
+
+    Of `options`, `image_max_side` bounds the picture's sides in pixels, and `ocr` allows to look for passages by text
+    recognition, when one of the slots of `recognition` is free. The first 20 passages are looked for, each by its first
+    1,000 characters. Raises as `reading` does, and `NotFound` (`no_such_page`, `no_page_picture`).
+    """
+    return _sandbox.page_picture(file, format, shown, options, deadline=deadline, recognition=recognition)

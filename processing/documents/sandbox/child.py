@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from processing.documents import ocr
+from processing.documents import ocr, page_picture
 from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 from processing.documents.sandbox import wire
@@ -24,23 +24,29 @@ OOM_SCORE = "900"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """What a client asks of a child: `verb` is `inspect` or `read`."""
+    """What a client asks of a child: `verb` is `inspect`, `read` or `show`; the last is of page `number`, with these
+    `passages` marked."""
 
     verb: str
     format: str
     options: ReadOptions
     limits: Limits
+    number: int = 1
+    passages: tuple[str, ...] = ()
 
     def packed(self) -> dict[str, Any]:
         options = dataclasses.asdict(self.options)
         options["only"] = None if self.options.only is None else sorted(self.options.only)
-        return {"verb": self.verb, "format": self.format, "options": options, "limits": dataclasses.asdict(self.limits)}
+        limits = dataclasses.asdict(self.limits)
+        page = {"number": self.number, "passages": list(self.passages)}
+        return {"verb": self.verb, "format": self.format, "options": options, "limits": limits, **page}
 
     @classmethod
     def unpacked(cls, data: dict[str, Any]) -> Job:
         only = data["options"].pop("only")
         options = ReadOptions(**data["options"], only=None if only is None else frozenset(only))
-        return cls(data["verb"], data["format"], options, Limits(**data["limits"]))
+        page = data["number"], tuple(data["passages"])
+        return cls(data["verb"], data["format"], options, Limits(**data["limits"]), *page)
 
 
 def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoReturn:
@@ -119,6 +125,10 @@ def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> No
     try:
         if job.verb == "inspect":
             wire.send(stream, {"kind": "inspected", "pages": _inspected(job, kind, file)})
+            return
+        if job.verb == "show":
+            picture = page_picture.of(kind, file, job.number, job.passages, job.options, job.limits)
+            wire.send(stream, {"kind": "picture", "rectangles": picture.rectangles}, picture.png)
             return
         contents = kind.read(file, job.options, job.limits)
         wire.send(stream, {"kind": "opened", "pages": contents.page_count})

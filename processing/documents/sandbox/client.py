@@ -14,11 +14,12 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import processing
-from processing.documents.contract import Format, Inspection, ReadOptions
+from processing.documents.contract import Format, Inspection, PagePicture, ReadOptions
 from processing.documents.limits import Limits
 from processing.documents.recognition_slots import RecognitionSlots
 from processing.documents.sandbox.child import Job
@@ -28,6 +29,7 @@ from processing.errors import ServiceUnavailable
 
 ROOT = Path(processing.__file__).parent.parent
 DEFAULT_LIMITS = Limits()
+MAX_PASSAGES, MAX_PASSAGE = 20, 1000
 
 
 class Source(Protocol):
@@ -36,6 +38,18 @@ class Source(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
     def seek(self, offset: int, whence: int = ..., /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPage:
+    """Which page is to be shown, as a person counts it (1 …), and the passages that are to be marked on it."""
+
+    number: int
+    passages: Sequence[str] = ()
+
+    def bounded(self) -> tuple[str, ...]:
+        """The passages as a job holds them: a long one is found by its beginning."""
+        return tuple(passage[:MAX_PASSAGE] for passage in self.passages[:MAX_PASSAGES])
 
 
 class Sandbox:
@@ -102,6 +116,22 @@ class Sandbox:
         options = ReadOptions(ocr=False, password=password)
         with self._begin(Job("inspect", format.name, options, limits), file, deadline) as reading:
             return reading.inspection()
+
+    def page_picture(
+        self,
+        file: Source,
+        format: Format,
+        shown: ShownPage,
+        options: ReadOptions,
+        *,
+        deadline: float,
+        recognition: RecognitionSlots | None = None,
+    ) -> PagePicture:
+        """One page with passages marked. Raises as `reading` does, and `NotFound` (`no_such_page`,
+        `no_page_picture`)."""
+        job = Job("show", format.name, options, DEFAULT_LIMITS, shown.number, shown.bounded())
+        with self._begin(job, file, deadline, recognition) as reading:
+            return reading.picture()
 
     def close(self) -> None:
         """End the server, and with it whatever it reads."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processing.documents.limits import MIB, Limits
-from processing.errors import DocumentFailed, InvalidInput, ProcessingError, ServiceUnavailable
+from processing.errors import DocumentFailed, InvalidInput, NotFound, ProcessingError, ServiceUnavailable
 
 SENTENCES = {
     "document_broken": "The document is damaged and cannot be read.",
@@ -41,6 +41,8 @@ def failure(header: Mapping[str, Any], _ended: Ended | None) -> ProcessingError:
     detail = "".join(each for each in detail if each.isprintable())
     if code == "type_mismatch":
         return InvalidInput(detail, "type_mismatch")
+    if code in ("no_such_page", "no_page_picture"):
+        return NotFound(detail, str(code))
     if code not in SENTENCES:
         return suspicious()
     return DocumentFailed(detail, code)

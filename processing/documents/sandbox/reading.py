@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from processing.documents.contract import IMAGE_TYPES, METHODS, Inspection, Page
+from processing.documents.contract import IMAGE_TYPES, METHODS, Inspection, Page, PagePicture, Rectangle
 from processing.documents.recognition_slots import RecognitionSlots, Slot
 from processing.documents.sandbox import wire
 from processing.documents.sandbox.child import Job
 from processing.documents.sandbox.outcome import Ended, failure, of_death, suspicious, too_much
 from processing.errors import DeadlineExceeded, ProcessingError, ServiceUnavailable
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FAREWELL_SECONDS = 5.0
 MAX_OUTCOME = 4096
 logger = logging.getLogger(__name__)
@@ -77,6 +78,18 @@ class Reading:
         inspection = Inspection(_count(header))
         self._farewell()
         return inspection
+
+    def picture(self) -> PagePicture:
+        """The page that was to be shown."""
+        header, body = self._next("picture")
+        given = header.get("rectangles")
+        if not body.startswith(PNG_SIGNATURE) or not isinstance(given, list) or len(given) != len(self._job.passages):
+            raise suspicious()
+        if len(body) > self._job.limits.page_image_bytes:
+            raise too_much()
+        picture = PagePicture(body, tuple(_rectangles(each) for each in given))
+        self._farewell()
+        return picture
 
     def __iter__(self) -> Iterator[Page]:
         return self
@@ -201,3 +214,18 @@ def _whole(value: Any) -> int:
     if not isinstance(value, int) or value < 0:
         raise suspicious()
     return value
+
+
+def _rectangles(value: Any) -> tuple[Rectangle, ...]:
+    """Rectangles within the page, as the child gave them. Raises `DocumentFailed` for anything else."""
+    if not isinstance(value, list):
+        raise suspicious()
+    found = []
+    for each in value:
+        if not isinstance(each, list) or len(each) != 4 or not all(type(share) in (int, float) for share in each):
+            raise suspicious()
+        left, top, right, bottom = (float(share) for share in each)
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise suspicious()
+        found.append((left, top, right, bottom))
+    return tuple(found)
