@@ -13,7 +13,8 @@ from typing_extensions import Buffer
 
 PIECE = 65_536  # bytes asked of the server at once; it answers when it has them all, or at the end
 PIECE_WITHIN = 60.0  # seconds for one piece: about 1 kB/s, slower than any working line
-WHOLE_WITHIN = 600.0  # seconds for the whole body
+WHOLE_WITHIN = 600.0  # seconds that a body may be waited for in all, and one more for each of these bytes:
+MORE_FOR = 1024 * 1024  # a form with a thousand documents takes long on a good line, too
 _LOOK_UP = 1.0  # seconds until the reading thread notices that nobody wants the body any more
 
 
@@ -39,7 +40,7 @@ class Arrival(io.RawIOBase):
         self._over = False
         self._unwanted = threading.Event()
         self._pieces: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=1)
-        self._deadline = time.monotonic() + WHOLE_WITHIN
+        self._waited = 0.0
         threading.Thread(target=self._fetch, name="arrival", daemon=True).start()
 
     @property
@@ -66,11 +67,13 @@ class Arrival(io.RawIOBase):
         super().close()
 
     def _next(self) -> bytes:
-        patience = min(PIECE_WITHIN, self._deadline - time.monotonic())
+        patience = min(PIECE_WITHIN, WHOLE_WITHIN + self._received / MORE_FOR - self._waited)
+        began = time.monotonic()
         try:
             piece = self._pieces.get(timeout=max(0.0, patience))
         except queue.Empty:
             raise TimeoutError("the body did not arrive in time") from None
+        self._waited += time.monotonic() - began  # what we do with the pieces is not the sender's fault
         if isinstance(piece, BaseException):
             raise ConnectionError("the body could not be read") from piece
         self._received += len(piece)

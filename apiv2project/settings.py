@@ -141,7 +141,7 @@ FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["processing.api.parsers.NoFiles"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
-DATA_UPLOAD_MAX_NUMBER_FILES = 100
+DATA_UPLOAD_MAX_NUMBER_FILES = 1002  # those of a batch, its list of items, and one more, to be refused as such
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 

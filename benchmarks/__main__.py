@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     admin_list,
     answering,
+    batches,
     claiming,
     depth,
     latency,
@@ -42,6 +43,7 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "answering": answering.rows,
     "starting": starting.rows,
     "memory": memory.rows,
+    "batches": batches.rows,
 }
 
 

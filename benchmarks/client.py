@@ -53,7 +53,9 @@ class Client:
     def submit(self, name: str, content: bytes, prompt: str, model: str = "local") -> str:
         """The new task's id. Raises `RefusedError`, and `httpx.HTTPError` where there was no reply."""
         reply = self._http.post(
-            "/api/v2/process", data={"prompt": prompt, "model": model}, files={"file": (name, content)}
+            "/api/v2/process",
+            data={"prompt": prompt, "model": model, "dedupe": "false"},
+            files={"file": (name, content)},
         )
         if reply.status_code != httpx.codes.OK:
             raise _refusal(reply)

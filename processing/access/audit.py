@@ -48,8 +48,8 @@ SERVICE = Actor("service")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was acted on. `kind` is `key`, `limits`, `budget`, `provider`, `model`, `configuration`, `task`, `document`,
-    `user` or `group`; `name` is how a person knows it and never a secret."""
+    """What was acted on. `kind` is `key`, `limits`, `budget`, `provider`, `model`, `configuration`, `task`, `batch`,
+    `document`, `user` or `group`; `name` is how a person knows it and never a secret."""
 
     kind: str
     id: str

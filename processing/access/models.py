@@ -167,6 +167,36 @@ class AuditEntry(models.Model):
         return f"{self.target_kind} {self.target_name or self.target_id} {self.action}"
 
 
+class IdempotencyKey(models.Model):
+    """A caller's own name for one request, so that sending it again does nothing twice; see `idempotency`.
+
+    Without a reply it is in flight, until `leased_until` at most: whoever holds `token` works on it. What was written
+    for it is named in the transaction that writes it, so that a process which dies before it replies loses nothing.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64, help_text=_("SHA-256 of what was sent."))
+    token = models.UUIDField()
+    leased_until = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    status = models.SmallIntegerField(null=True, blank=True, help_text=_("Of the reply, by HTTP."))
+    reply = models.JSONField(null=True, blank=True, encoder=DjangoJSONEncoder)
+    task = models.ForeignKey("processing.Task", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    batch = models.ForeignKey("processing.Batch", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    document = models.ForeignKey(
+        "processing.StoredDocument", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=("owner", "key"), name="idempotency_key_once_per_owner")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 _MONEY: dict[str, Any] = {"max_digits": 16, "decimal_places": 8}  # as a task's cost
 
 

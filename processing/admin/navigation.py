@@ -17,6 +17,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 {"title": _("Overview"), "icon": "dashboard", "link": reverse("admin:index")},
                 _list(_("Tasks"), "assignment", "processing.task"),
+                _list(_("Batches"), "stacks", "processing.batch"),
                 _list(_("Documents"), "description", "processing.storeddocument"),
             ],
         },

@@ -45,9 +45,11 @@ _STATUS_BY_CODE = {
     "too_many_fields": 400,
     "empty_file": 400,
     "task_finished": 400,
+    "batch_finished": 400,
     "revision_mismatch": 412,
     "task_completed": 400,
     "task_not_ended": 409,
+    "idempotency_in_flight": 409,
     "task_document_gone": 409,
     "length_required": 411,
     "file_too_large": 413,
@@ -213,15 +215,23 @@ def _of_api_exception(request: HttpRequest, exc: exceptions.APIException) -> Htt
 
 def _of_validation_error(request: HttpRequest, exc: exceptions.ValidationError) -> HttpResponse:
     """Field errors; the sentence and the code are those of the first field."""
-    fields = exc.detail if isinstance(exc.detail, dict) else {"body": exc.detail}
-    sentences = {str(name): _flatten(value) for name, value in fields.items()}
-    name, first = next(iter(sentences.items()))
+    detail, code = first_fault(exc)
+    return problem(request, 422, detail, code, more={"errors": _sentences(exc)})
+
+
+def first_fault(exc: exceptions.ValidationError) -> tuple[str, str]:
+    """The sentence and the code of the first field that is wrong."""
+    name, first = next(iter(_sentences(exc).items()))
     codes = exc.get_codes()
     code = codes.get(name, "invalid") if isinstance(codes, dict) else "invalid"
     while isinstance(code, (list, dict)):
         code = next(iter(code.values() if isinstance(code, dict) else code), "invalid")
-    detail = f"{name}: {first[0]}"
-    return problem(request, 422, detail, str(code), more={"errors": sentences})
+    return f"{name}: {first[0]}", str(code)
+
+
+def _sentences(exc: exceptions.ValidationError) -> dict[str, list[str]]:
+    fields = exc.detail if isinstance(exc.detail, dict) else {"body": exc.detail}
+    return {str(name): _flatten(value) for name, value in fields.items()}
 
 
 def _flatten(value: Any) -> list[str]:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from modelsregistry import registry
 from modelsregistry.errors import ModelMisconfigured
 from modelsregistry.registry import Asker, ModelEntry
-from processing.access import budgets
+from processing.access import budgets, idempotency
+from processing.access.budgets import Allowance
+from processing.access.idempotency import Attempt
 from processing.access.model_access import asker
 from processing.access.models import ApiKey
-from processing.api import events, status, waiting
+from processing.api import events, repeats, status, waiting
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.loader import Loader
 from processing.api.process_fields import ProcessReplySerializer, ProcessSerializer
-from processing.api.requests import request_id
+from processing.api.requests import form, request_id
 from processing.api.upload import take_in
 from processing.api.usage import account
 from processing.documents import store
@@ -30,12 +35,12 @@ from processing.errors import InvalidInput, NotFound
 from processing.pipeline import page_ranges, sight
 from processing.pipeline.options import RequestOptions
 from processing.queue import admission, retention
-from processing.queue.submit import Place, submit
+from processing.queue.submit import Place, place_of, submit
 from processing.runtime.configuration import InForce, current
 from processing.runtime.model_settings import effective
 from processing.runtime.parameters import Parameters
 from processing.tasks.lifecycle import Submission
-from processing.tasks.models import Task
+from processing.tasks.models import Status, Task
 
 
 class ProcessViewSet(Loader):
@@ -47,13 +52,14 @@ class ProcessViewSet(Loader):
         operation_id="process",
         summary="Submit a document and a prompt",
         parameters=[
+            repeats.PARAMETER,
             OpenApiParameter(
                 "Prefer",
                 str,
                 OpenApiParameter.HEADER,
                 description=f"`wait=N`: reply when the task has ended, or after N seconds, at most {waiting.LONGEST} "
                 "(RFC 7240). `Preference-Applied` says what was granted; without it, there was no place to wait in.",
-            )
+            ),
         ],
         request={"multipart/form-data": ProcessSerializer},
         responses={
@@ -64,25 +70,51 @@ class ProcessViewSet(Loader):
         },
     )
     def create(self, request: Request) -> HttpResponseBase:
-        """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`."""
+        """Store the document, write the task, reply at once. The answer is read at `/api/v2/status/{task_id}`.
+
+        The same key sending the same content again within 30 seconds, as HTTP clients do by themselves, gets the same
+        task (`deduplicated`), unless that has failed or was cancelled."""
+        owner, name = caller(request), repeats.key_of(request)
+        allowance = budgets.allowance(account(request))
+        if not idempotency.is_known(owner.pk, name):  # Who only wants to hear the reply again takes no room.
+            key = request.auth.pk if isinstance(request.auth, ApiKey) else None
+            allowance.require_tokens()
+            admission.require_room(admission.Caller(owner.pk, key), current().parameters)
+        self.require_means(request)
+        content = repeats.digest(request, self.digests)
+        with idempotency.attempt(owner.pk, name, content) as attempt:
+            if attempt.earlier is not None:
+                task = attempt.earlier.task
+                response = repeats.replayed(attempt.earlier, lambda: _reply_about(task), 200)
+            else:
+                task, reply = self._submit(request, allowance, attempt, None if name else content)
+                response = repeats.kept(attempt, Response(reply))
+        return response if task is None else _delivered(request, task, response)
+
+    def _submit(
+        self, request: Request, allowance: Allowance, attempt: Attempt, content: str | None
+    ) -> tuple[Task, dict[str, Any]]:
+        """The task, and the reply about it. `content` is the digest by which a repetition is known; None where a key
+        does that."""
         in_force = current()
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
-        allowance = budgets.allowance(account(request))
-        allowance.require_tokens()
-        admission.require_room(admission.Caller(caller(request).pk, key), in_force.parameters)
-        self.require_means(request)
         fields = ProcessSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         asked = fields.validated_data
-        model = _model(asked, in_force, asker(caller(request).pk, key))
+        model = chosen_model(asked, in_force, asker(caller(request).pk, key))
         allowance.require(model)
-        options = _options(asked, model, in_force.parameters)
+        options = options_in_force(asked, model, in_force.parameters)
         name = asked["file"].name if asked.get("file") is not None else ""
         sight.require_legible(name, model, options.vision_mode, in_force.parameters)
-        document = self._document(request, asked, in_force.parameters)
-        _require_pages(options, document)
         if asked["stream"]:
             waiting.require_place(request)
+        document = self._document(request, asked, in_force.parameters)
+        try:
+            require_pages(options, document)
+        except InvalidInput:
+            if document.is_new:
+                retention.erase_if_idle(document.pk)
+            raise
         task, place = submit(
             Submission(
                 owner_id=caller(request).pk,
@@ -95,31 +127,34 @@ class ProcessViewSet(Loader):
                 request_id=request_id(request._request),
                 webhook_url=asked.get("webhook_url", ""),
                 document_password=asked.get("file_password", ""),
+                fingerprint=repeats.fingerprint(request, content) if content and asked["dedupe"] else None,
             ),
             in_force.parameters,
+            attempt.bind_task,
         )
+        if task.is_repeat:
+            return task, {**_reply_about(task), "message": repeats.TOLD, "deduplicated": True}
         ignored = [*(name for name in request.data if name not in fields.fields), *self.uploads.ignored]
-        reply = _reply(task, place, options, ignored)
-        if asked["stream"]:
-            return events.opened(request, task, reply)
-        seconds = waiting.preferred(request)
-        if seconds and waiting.take_place(request):
-            return _after_wait(task, reply, seconds)
-        return Response(reply)
+        return task, _reply(task, place, options, ignored)
 
     def _document(self, request: Request, asked: dict[str, Any], parameters: Parameters) -> StoredDocument:
         owner = caller(request)
         if asked.get("file") is not None:
             return take_in(owner, asked["file"], parameters, asked.get("file_password"))
-        document = StoredDocument.objects.filter(owner=owner, id=asked["file_id"]).first()
-        if document is None:
-            raise NotFound("There is no such file.", "file_not_found")
-        if not store.is_whole(document):
-            raise NotFound("The content of this file is gone. Upload it again.", "document_gone")
-        return document
+        return stored_document(owner, asked["file_id"])
 
 
-def _model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry:
+def stored_document(owner: User, file_id: uuid.UUID) -> StoredDocument:
+    """The owner's earlier upload. Raises `NotFound` (`file_not_found`, `document_gone`)."""
+    document = StoredDocument.objects.filter(owner=owner, id=file_id).first()
+    if document is None:
+        raise NotFound("There is no such file.", "file_not_found")
+    if not store.is_whole(document):
+        raise NotFound("The content of this file is gone. Upload it again.", "document_gone")
+    return document
+
+
+def chosen_model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry:
     """The model that was asked for by name, or else the default; never another one in its place."""
     parameters = in_force.parameters
     if asked.get("model"):
@@ -133,7 +168,7 @@ def _model(asked: dict[str, Any], in_force: InForce, whose: Asker) -> ModelEntry
     return model
 
 
-def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -> RequestOptions:
+def options_in_force(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -> RequestOptions:
     """The caller's word before the model's setting before the service's."""
     otherwise = effective(model, parameters)
     given = {name: asked[name] for name in RequestOptions.model_fields if asked.get(name) is not None}
@@ -148,26 +183,34 @@ def _options(asked: dict[str, Any], model: ModelEntry, parameters: Parameters) -
     )
 
 
-def _require_pages(options: RequestOptions, document: StoredDocument) -> None:
+def require_pages(options: RequestOptions, document: StoredDocument) -> None:
     """That the document has one of the pages that are to be read, where it is known how many it has."""
     if options.pages is None or document.pages is None:
         return
     try:
         page_ranges.parse(options.pages, document.pages)
     except page_ranges.BadPages as error:
-        if document.is_new:
-            retention.erase_if_idle(document.pk)
         raise InvalidInput(f"pages: {error}", "invalid_pages", errors={"pages": [str(error)]}) from error
 
 
-def _after_wait(task: Task, reply: dict[str, Any], seconds: int) -> Response:
+def _delivered(request: Request, task: Task, response: Response) -> HttpResponseBase:
+    """The reply as the caller wants it: as the beginning of a stream, after a wait, or at once."""
+    if form(request).get("stream", "") in serializers.BooleanField.TRUE_VALUES:
+        return events.opened(request, task, response.data)
+    seconds = waiting.preferred(request)
+    if seconds and waiting.take_place(request):
+        return _after_wait(task, response, seconds)
+    return response
+
+
+def _after_wait(task: Task, response: Response, seconds: int) -> Response:
     """The reply, and with it how the task has ended, if it has in time."""
-    if status.WATCH.until_end(task.seq, seconds):
-        ended = status.ended(task.seq)
-        if ended is not None:
-            told = {**reply, **ended, "message": f"The task is {ended['status']}.", "estimated_time": None}
-            return Response(told, headers={"Preference-Applied": f"wait={seconds}"})
-    return Response(reply, headers={"Preference-Applied": f"wait={seconds}"})
+    response["Preference-Applied"] = f"wait={seconds}"
+    ended = status.ended(task.seq) if status.WATCH.until_end(task.seq, seconds) else None
+    if ended is not None:
+        told = {"message": f"The task is {ended['status']}.", "estimated_time": None}
+        response.data = {**response.data, **ended, **told}
+    return response
 
 
 def _reply(task: Task, place: Place, options: RequestOptions, ignored: list[str]) -> dict[str, Any]:
@@ -181,4 +224,15 @@ def _reply(task: Task, place: Place, options: RequestOptions, ignored: list[str]
         "config_applied": {"model": task.model, **options.kept()},
         "created_at": task.created_at.timestamp(),
         "ignored_fields": ignored,
+        "deduplicated": False,
     }
+
+
+def _reply_about(task: Task | None) -> dict[str, Any]:
+    """The reply, made anew from the task as it stands. Raises `NotFound` where it has been erased."""
+    if task is None:
+        raise NotFound("There is no such task.", "task_not_found")
+    waits = task.status == Status.QUEUED
+    place = place_of(task.seq, task.priority) if waits else Place(None, None)
+    reply = _reply(task, place, RequestOptions.restored(task.options), [])
+    return reply if waits else {**reply, "status": task.status, "message": f"The task is {task.status}."}

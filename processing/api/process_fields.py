@@ -82,6 +82,10 @@ class ProcessSerializer(serializers.Serializer[Any]):
         help_text="`true`: the reply is the stream of the task's events, and its first event, `accepted`, has the "
         "fields of the usual reply.",
     )
+    dedupe = serializers.BooleanField(
+        default=True,
+        help_text="`false`: begin a task even where the same was sent within the last 30 seconds.",
+    )
 
     def validate_pages(self, value: str) -> str:
         """That it can be read; what the document has is seen when it is there."""
@@ -129,6 +133,9 @@ class ProcessReplySerializer(serializers.Serializer[Any]):
     config_applied = serializers.DictField()
     created_at = serializers.FloatField(help_text="Unix seconds.")
     ignored_fields = serializers.ListField(child=serializers.CharField())
+    deduplicated = serializers.BooleanField(
+        help_text="Whether the same was sent within the last 30 seconds, and this is the task of that."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """With those of a task that has ended."""

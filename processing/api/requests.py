@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable
 
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
+from rest_framework.request import Request
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -49,6 +50,11 @@ class AddressMiddleware:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             raise MalformedAddress("A null character stands in the address.")
         return self.get_response(request)
+
+
+def form(request: Request) -> QueryDict:
+    """The fields and files of a form; none where there was no body."""
+    return request.data if isinstance(request.data, QueryDict) else QueryDict()
 
 
 def request_id(request: HttpRequest) -> str:

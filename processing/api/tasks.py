@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from typing import Any
 
 from django.db.models import QuerySet
@@ -128,6 +129,12 @@ class TaskViewSet(GenericViewSet[Task]):
     def get_queryset(self) -> QuerySet[Task]:
         """Own tasks alone, without the columns that a list does not show."""
         own = Task.objects.filter(owner=caller(self.request)).defer("result", "prompt", "options")
+        batch = self.request.query_params.get("batch")
+        if batch:
+            try:
+                own = own.filter(batch__id=uuid.UUID(batch))
+            except ValueError:
+                raise ValidationError({"batch": ["This is no id of a batch."]}) from None
         wanted = self.request.query_params.get("status")
         if not wanted:
             return own
@@ -138,7 +145,10 @@ class TaskViewSet(GenericViewSet[Task]):
     @extend_schema(
         operation_id="tasks",
         summary="List the caller's tasks, newest first",
-        parameters=[OpenApiParameter("status", enum=Status.values)],
+        parameters=[
+            OpenApiParameter("status", enum=Status.values),
+            OpenApiParameter("batch", OpenApiTypes.UUID, description="The items of this batch alone."),
+        ],
         responses={200: TaskListItemSerializer(many=True), "4XX": ProblemSerializer},
     )
     def list(self, request: Request) -> Response:

@@ -15,6 +15,8 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from processing.access import idempotency
+from processing.api import repeats
 from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
@@ -131,18 +133,28 @@ class UploadViewSet(FileViewSet):
         operation_id="upload",
         summary="Store a document",
         request={"multipart/form-data": UploadSerializer},
+        parameters=[repeats.PARAMETER],
         responses={201: StoredDocumentSerializer, "4XX": ProblemSerializer, "5XX": ProblemSerializer},
     )
     def create(self, request: Request) -> Response:
         """The same bytes under the same name give the same `file_id`."""
+        key = repeats.key_of(request)
         self.require_means(request)
+        content = repeats.digest(request, self.digests)
+        with idempotency.attempt(caller(request).pk, key, content) as attempt:
+            if attempt.earlier is not None:
+                return repeats.replayed(attempt.earlier, dict, status.HTTP_201_CREATED)
+            document = self._stored(request)
+            response = Response(_shown(document), status=status.HTTP_201_CREATED)
+            return repeats.kept(attempt, response, document.pk)
+
+    def _stored(self, request: Request) -> StoredDocument:
         file = request.FILES.get("file")
         if not isinstance(file, ReceivedFile):
             raise ValidationError({"file": ["Send the document as a file."]}, code="file_required")
         password = PasswordSerializer(data=request.data)
         password.is_valid(raise_exception=True)
-        document = take_in(caller(request), file, current().parameters, password.validated_data.get("file_password"))
-        return Response(_shown(document), status=status.HTTP_201_CREATED)
+        return take_in(caller(request), file, current().parameters, password.validated_data.get("file_password"))
 
 
 def take_in(owner: User, file: ReceivedFile, parameters: Parameters, password: str | None = None) -> StoredDocument:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
@@ -25,7 +26,8 @@ FIELD = "file"
 FILES = "files"  # where several may come
 MAX_FILES = 20
 MOST_TOGETHER = 4  # times the size of one, for all files of one request
-_ROOM_FOR_FIELDS = 1024 * 1024  # bytes that a multipart body may have beside the file
+ROOM_FOR_FIELDS = 1024 * 1024  # bytes that a multipart body may have beside the file
+_MOST_FILES = 100  # that a form may have in which one is taken
 
 
 class ReceivedFile(TemporaryUploadedFile):
@@ -80,6 +82,7 @@ class BoundedUploadHandler(FileUploadHandler):
         self.received: ReceivedFile | None = None
         self._is_taking = False
         self._read_past = 0
+        self._files = 0
         self._whole = False
 
     def handle_raw_input(
@@ -96,11 +99,14 @@ class BoundedUploadHandler(FileUploadHandler):
         """
         self.limit = current().parameters.file_limit
         chunked = bool(META.get("HTTP_TRANSFER_ENCODING"))
-        if not chunked and content_length > self.limit + _ROOM_FOR_FIELDS:
+        if not chunked and content_length > self.limit + ROOM_FOR_FIELDS:
             raise too_large(self.limit)
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
+        self._files += 1
+        if self._files > _MOST_FILES:
+            raise TooManyFilesSent
         self._is_taking = self.field_name == FIELD and self.received is None
         if self._is_taking:
             self._on_file()
@@ -153,7 +159,7 @@ class BoundedFilesHandler(BoundedUploadHandler):
     ) -> None:
         self.limit = current().parameters.file_limit
         chunked = bool(META.get("HTTP_TRANSFER_ENCODING"))
-        if not chunked and content_length > MOST_TOGETHER * self.limit + _ROOM_FOR_FIELDS:
+        if not chunked and content_length > MOST_TOGETHER * self.limit + ROOM_FOR_FIELDS:
             raise too_large(self.limit)
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
@@ -206,6 +212,11 @@ class FileViewSet(ViewSet):
         self.uploads = self.upload_handler(request, on_file=lambda: throttling.count_upload(request, self))
         request.upload_handlers = [self.uploads]
         return super().initialize_request(request, *args, **kwargs)
+
+    def digests(self) -> list[tuple[str, str, str]]:
+        """The file that was received, as `repeats.digest` takes it; none where there was none."""
+        received = self.uploads.received
+        return [] if received is None else [(FIELD, str(received.name), received.sha256)]
 
     def require_means(self, request: Request) -> None:
         """Refuse a body for which there is no memory or no room on the disk, before it is read.

@@ -15,6 +15,7 @@ from processing.api import (
     admin_models,
     api_keys,
     auths,
+    batches,
     config,
     docling,
     health,
@@ -50,6 +51,7 @@ v2 = Router()
 v2.register("process", process.ProcessViewSet, "process")
 v2.register("status", status.StatusViewSet, "status")
 v2.register("tasks", tasks.TaskViewSet, "tasks")
+v2.register("batches", batches.BatchViewSet, "batches")
 v2.register("usage", usage.UsageViewSet, "usage")
 v2.register("upload", upload.UploadViewSet, "upload")
 v2.register("webhooks", webhooks.WebhookViewSet, "webhooks")

@@ -1,1 +1,1 @@
-"""How answers reach those who wait for them, and how documents are fetched that callers name: what reaches out."""
+"""How work is handed over and back in other ways than one by one: watched, sent, in batches, fetched, converted."""

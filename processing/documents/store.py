@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
@@ -68,6 +70,16 @@ def use(document: StoredDocument, keep_for: timedelta | None) -> bool:
     if document.expires_at is None or until is None or document.expires_at < until:
         document.expires_at = until
     return bool(StoredDocument.objects.filter(pk=document.pk).update(expires_at=document.expires_at))
+
+
+def use_all(documents: Collection[uuid.UUID], keep_for: timedelta | None) -> set[uuid.UUID]:
+    """The same for many, only inside a transaction, which keeps them. Returns those that have not been erased."""
+    rows = StoredDocument.objects.filter(pk__in=documents)
+    there = set(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+    until = _until(keep_for)
+    bounded = rows.filter(expires_at__isnull=False)
+    (bounded if until is None else bounded.filter(expires_at__lt=until)).update(expires_at=until)
+    return there
 
 
 def _until(keep_for: timedelta | None) -> datetime | None:

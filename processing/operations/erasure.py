@@ -20,6 +20,8 @@ from django.db import Error, connection, transaction
 
 from processing.access import audit
 from processing.access.audit import Actor, Target
+from processing.access.models import IdempotencyKey
+from processing.delivery import batches
 from processing.delivery.webhooks import messages
 from processing.documents import disposal, store
 from processing.documents.models import StoredDocument
@@ -27,7 +29,7 @@ from processing.errors import InvalidInput, NotFound
 from processing.pipeline import upkeep
 from processing.tasks import lifecycle
 from processing.tasks.journal import keeping
-from processing.tasks.models import FINAL, Status, Task
+from processing.tasks.models import FINAL, Batch, Status, Task
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,27 @@ def erase_document(owner_id: int, document_id: uuid.UUID, by: Actor) -> None:
         transaction.on_commit(_empty_the_log)
 
 
+def erase_batch(owner_id: int, batch_id: uuid.UUID, by: Actor) -> None:
+    """Erase the owner's batch with its tasks and their documents, as `erase_task` does each; what has not ended is
+    cancelled first. In many transactions, as `erase_owner`. Raises `NotFound`, for a stranger's too."""
+    batch = batches.find(owner_id, batch_id)
+    lifecycle.cancel_batch(batch.pk)
+    for _ in range(_ROUNDS):
+        with transaction.atomic():
+            tasks = Task.objects.filter(batch=batch).order_by("seq")
+            rows = list(tasks.values_list("seq", "document_id")[:_AT_ONCE])
+            documents = StoredDocument.objects.select_for_update().filter(pk__in={row[1] for row in rows if row[1]})
+            for document in list(documents.order_by("pk")):
+                _erase(document)
+            Task.objects.filter(seq__in=[seq for seq, _document in rows]).delete()
+        if len(rows) < _AT_ONCE:
+            break
+    with transaction.atomic():
+        Batch.objects.filter(pk=batch.pk).delete()
+        audit.record(by, "erased", batches.target(batch), {"items": batch.total})
+        transaction.on_commit(_empty_the_log)
+
+
 def erase_owner(user: User, by: Actor, *, keep_user: bool = False) -> dict[str, int]:
     """Erase all tasks and documents of a user, and, unless `keep_user`, their keys, their sessions and the user.
     Returns how many rows of which kind went, and how many `bytes`.
@@ -92,6 +115,8 @@ def erase_owner(user: User, by: Actor, *, keep_user: bool = False) -> dict[str, 
     gone["webhook deliveries"] += messages.forget_owner(user.pk)
     owner_id, target = user.pk, Target("user", str(user.pk), user.get_username())
     with transaction.atomic():
+        gone["batches"] += Batch.objects.filter(owner_id=owner_id).delete()[1].get(Batch._meta.label, 0)
+        IdempotencyKey.objects.filter(owner_id=owner_id).delete()
         if not keep_user:
             gone["sessions"] += _end_sessions(user.pk)
             gone += _by_name(user.delete()[1])

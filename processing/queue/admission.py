@@ -41,8 +41,9 @@ def require_switched_on(parameters: Parameters) -> None:
         raise ServiceUnavailable("API v2 is switched off.", "disabled", retry_after=_CLOSED_FOR)
 
 
-def require_room(caller: Caller, parameters: Parameters) -> None:
-    """Refuse a task beyond the bounds of the queue. Inside the transaction that writes the task the bounds are exact.
+def require_room(caller: Caller, parameters: Parameters, tasks: int = 1) -> None:
+    """Refuse a task, or so many, beyond the bounds of the queue. Inside the transaction that writes them the bounds are
+    exact.
 
     Raises `LimitReached` (`too_many_waiting`) and `ServiceUnavailable` (`queue_full`).
     """
@@ -50,14 +51,17 @@ def require_room(caller: Caller, parameters: Parameters) -> None:
     own = _waiting().filter(owner_id=caller.owner_id, api_key_id=caller.api_key_id)
     if exact:
         _take_turns(caller.owner_id)
-    if _reaches(own, parameters.max_waiting_per_key):
+    if _reaches(own, parameters.max_waiting_per_key - tasks + 1):
         share = _known_waiting() / parameters.max_waiting_per_key
+        most = parameters.max_waiting_per_key
         raise LimitReached(
-            f"{parameters.max_waiting_per_key} of your tasks are waiting already.",
+            f"{most} of your tasks are waiting already."
+            if tasks == 1
+            else f"At most {most} of your tasks may wait; there is no room for {tasks} more.",
             "too_many_waiting",
             retry_after=pace.come_back_in(max(1.0, share)),
         )
-    if _is_full(parameters.max_waiting, exact=exact):
+    if _is_full(parameters.max_waiting - tasks + 1, exact=exact):
         raise ServiceUnavailable("Too many tasks are waiting.", "queue_full", retry_after=pace.come_back_in())
 
 
@@ -91,7 +95,7 @@ def _waiting() -> QuerySet[Task]:
 
 
 def _reaches(tasks: QuerySet[Task], bound: int) -> bool:
-    return tasks[:bound].count() >= bound
+    return bound <= 0 or tasks[:bound].count() >= bound
 
 
 def _is_full(bound: int, *, exact: bool) -> bool:

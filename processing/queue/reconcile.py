@@ -18,12 +18,13 @@ from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
 from modelsregistry import probing
+from processing.access import idempotency
 from processing.documents import disposal
 from processing.documents.sweep import Sweep
 from processing.queue import host, retention
 from processing.queue.models import Duty
 from processing.runtime.configuration import current
-from processing.tasks import lifecycle
+from processing.tasks import batches, lifecycle
 from processing.tasks.journal import keeping
 from processing.tasks.models import Status, Task
 
@@ -40,7 +41,8 @@ _FILES_LOOKED_AT = 2000  # in each round
 class Summary:
     """What one round did: tasks whose worker died and that were given back or ended, waiting tasks ended because their
     document is gone, files without a row deleted, old tasks and old documents deleted, stored readings and answers
-    deleted, tasks whose events nobody can want any more."""
+    deleted, batches ended whose last task nobody saw ending, old batches and idempotency keys deleted, tasks whose
+    events nobody can want any more."""
 
     tasks_reaped: int
     tasks_without_document: int
@@ -48,6 +50,9 @@ class Summary:
     tasks_deleted: int
     documents_deleted: int
     cached_deleted: int
+    batches_ended: int
+    batches_deleted: int
+    idempotency_keys_deleted: int
     tasks_forgotten: int
 
 
@@ -100,6 +105,9 @@ class Reconciler:
             tasks_deleted=_or_nothing(lambda: retention.delete_old_tasks(parameters)),
             documents_deleted=_or_nothing(lambda: retention.erase_expired_documents(parameters)),
             cached_deleted=_or_nothing(lambda: retention.delete_cached(parameters)),
+            batches_ended=_or_nothing(batches.close_ended),
+            batches_deleted=_or_nothing(lambda: retention.delete_old_batches(parameters)),
+            idempotency_keys_deleted=_or_nothing(idempotency.delete_expired),
             tasks_forgotten=_or_nothing(keeping.sweep),
         )
 

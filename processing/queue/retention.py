@@ -14,7 +14,7 @@ from processing.documents import store
 from processing.documents.models import StoredDocument
 from processing.pipeline import upkeep
 from processing.runtime.parameters import BYTES_PER_MB, Parameters
-from processing.tasks.models import FINAL, Task
+from processing.tasks.models import FINAL, Batch, Task
 
 _TASKS_AT_ONCE = 500  # rows deleted in one statement
 _DOCUMENTS_AT_ONCE = 100
@@ -32,6 +32,15 @@ def delete_old_tasks(parameters: Parameters) -> int:
         going = Task.objects.filter(seq__in=seqs, status=status).only("seq")
         deleted += going.delete()[1].get(Task._meta.label, 0) if seqs else 0
     return deleted
+
+
+def delete_old_batches(parameters: Parameters) -> int:
+    """Delete batches that ended longer ago than results are kept, once none of their tasks is left."""
+    if parameters.results_kept_for is None:
+        return 0
+    old = Batch.objects.filter(completed_at__lt=_ago(parameters.results_kept_for), tasks=None)
+    found = list(old.order_by("completed_at").values_list("pk", flat=True)[:_TASKS_AT_ONCE])
+    return Batch.objects.filter(pk__in=found).delete()[0] if found else 0
 
 
 def erase_expired_documents(parameters: Parameters) -> int:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.functions import Now
 
 from processing.access import audit
 from processing.access.audit import Actor
@@ -19,7 +24,9 @@ from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Submission
 from processing.tasks.models import RETRYABLE, Status, Task
 
+REPEATED_WITHIN = timedelta(seconds=30)  # a client that hears nothing sends the same again by itself
 _CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
+_LOCK_OF_REPEATS = 0x41504934  # PostgreSQL: of the advisory lock that those who send the same take in turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +38,57 @@ class Place:
     estimated_time: float | None
 
 
-def submit(submission: Submission, parameters: Parameters) -> tuple[Task, Place]:
+def submit(
+    submission: Submission, parameters: Parameters, bind: Callable[[int], None] = lambda _seq: None
+) -> tuple[Task, Place]:
     """Write the task, or refuse it: raises what `admission.require_switched_on` and `require_room` do. The workers'
     broker sees the row itself: there is nothing to send, and nothing to lose. Raises `NotFound` where the document has
-    been erased meanwhile."""
+    been erased meanwhile.
+
+    A submission that repeats one which came within `REPEATED_WITHIN` and has not failed gets the task of that one,
+    marked by `is_repeat`. `bind` is told the `seq` of the task inside the transaction that writes it.
+    """
     document = submission.document
     try:
         admission.require_switched_on(current().parameters)  # it may have been while the document arrived
         with transaction.atomic():
+            earlier = _repeated(submission)
+            if earlier is not None:
+                return earlier, place_of(earlier.seq, earlier.priority)
             admission.require_room(admission.Caller(submission.owner_id, submission.api_key_id), parameters)
             if not store.use(document, parameters.files_kept_for):
                 raise NotFound("There is no such file any more.", "file_not_found")
             task = lifecycle.submit(submission)
+            bind(task.seq)
     except (LimitReached, ServiceUnavailable):
         if document.is_new:  # It came with this submission, which has not taken place.
             retention.erase_if_idle(document.pk)
         raise
     return task, place_of(task.seq, task.priority)
+
+
+def take_turns(fingerprint: uuid.UUID) -> None:
+    """Until this transaction ends, let nobody else look whether the same came before. In SQLite the transaction itself
+    is the lock."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK_OF_REPEATS, fingerprint.hex])
+
+
+def moments_ago() -> ExpressionWrapper[Any]:
+    """The time since which the same again is a repetition."""
+    return ExpressionWrapper(Now() - REPEATED_WITHIN, output_field=DateTimeField())
+
+
+def _repeated(submission: Submission) -> Task | None:
+    if submission.fingerprint is None:
+        return None
+    take_turns(submission.fingerprint)
+    same = Task.objects.filter(fingerprint=submission.fingerprint, owner_id=submission.owner_id)
+    recent = same.filter(created_at__gt=moments_ago()).exclude(status__in=RETRYABLE).order_by("-seq").first()
+    if recent is not None:
+        recent.is_repeat = True
+    return recent
 
 
 def retry(owner_id: int, task_id: uuid.UUID, actor: Actor, parameters: Parameters) -> tuple[Task, Place]:

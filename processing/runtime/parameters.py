@@ -68,6 +68,7 @@ Days = Annotated[int, Field(ge=0, le=36_500)]
 Lifetime = Annotated[int, Field(ge=1, le=31_536_000)]
 
 
+MAX_BATCH_ITEMS = 1000  # the web server takes as many files in one form
 SECTION = "x-section"
 
 
@@ -99,7 +100,7 @@ class RateLimits(Group):
     per_hour: Count = Field(default=1000, description="Calls an hour.")
     per_day: Count = Field(default=10_000, description="Calls a day.")
     uploads_per_minute: Count = Field(default=10, description="Calls a minute that carry a file.")
-    batch_files_per_minute: Count = Field(default=100, description="Files a minute that come in batches.")
+    batch_files_per_minute: Count = Field(default=1000, description="Files a minute that come in batches.")
     status_per_minute: Count = Field(default=600, description="Looks a minute at where tasks stand; no other call.")
     anonymous_per_minute: Count = Field(default=600, description="Calls a minute from one address without a key.")
 
@@ -182,6 +183,15 @@ class Parameters(Group):
     )
     max_waiting_per_key: Waiting = Field(
         default=1000, description="Of these, tasks of one API key, or of one user without a key, 1 to 10000000."
+    )
+    max_batch_items: int = Field(
+        default=MAX_BATCH_ITEMS,
+        ge=1,
+        le=MAX_BATCH_ITEMS,
+        description=f"Documents that a batch may have, 1 to {MAX_BATCH_ITEMS}.",
+    )
+    max_batch_mb: int = Field(
+        default=2048, ge=1, le=1024 * 1024, description="MB that the body of a batch may have, 1 to 1048576."
     )
     min_free_disk_mb: int = Field(
         default=1024,

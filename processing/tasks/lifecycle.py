@@ -33,7 +33,7 @@ from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
-from processing.tasks import attempts, endings, spending, taking
+from processing.tasks import attempts, batches, endings, spending, taking
 from processing.tasks.models import ATTEMPTS, FINAL, RETRYABLE, Status, Task
 
 logger = logging.getLogger(__name__)
@@ -41,15 +41,18 @@ logger = logging.getLogger(__name__)
 # A task of a dead host is to run again within 30 seconds. Holders renew their lease four times as often, and wait for
 # no lock of SQLite's nearly as long (`queue.watch`).
 LEASE = timedelta(seconds=20)
+_CANCELLED_AT_ONCE = 100  # tasks of a batch in one transaction, so that others write in between
 BACKOFF = timedelta(seconds=2)
-_ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token")  # what accounting for a task needs of it
+# What accounting for a task and its batch needs of it.
+_ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token", "batch_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a caller asks for, already validated. `options` is what `pipeline.options` wrote; of those that wait, the
     ones of the highest `priority` come first; `webhook_url` is told of the task's end; `document_password` opens the
-    document, and is kept encrypted until the task is completed."""
+    document, and is kept encrypted until the task is completed. A submission with a
+    `fingerprint` is the same as another that came shortly before with the same one."""
 
     owner_id: int
     api_key_id: int | None
@@ -62,6 +65,7 @@ class Submission:
     priority: int = 0
     webhook_url: str = ""
     document_password: str = field(default="", repr=False)
+    fingerprint: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,15 @@ class Outcome:
 
 def submit(submission: Submission) -> Task:
     """Write the task as `queued`. From the commit on it is a promise."""
+    task = unwritten(submission)
+    task.save(force_insert=True)
+    return task
+
+
+def unwritten(submission: Submission) -> Task:
+    """The task as `submit` writes it."""
     document = submission.document
-    return Task.objects.create(
+    return Task(
         owner_id=submission.owner_id,
         api_key_id=submission.api_key_id,
         document=document,
@@ -106,6 +117,7 @@ def submit(submission: Submission) -> Task:
         document_secret=secrets.encrypt(submission.document_password),
         configuration_revision=submission.configuration_revision,
         priority=submission.priority,
+        fingerprint=submission.fingerprint,
         filename=document.filename,
         file_size=document.size,
         file_type=document.media_type,
@@ -244,9 +256,33 @@ def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> date
         spending.count_ended([task], failed=False)
         endings.note([task], Status.CANCELLED)
         spending.let_run_out([task])
+        batches.after_ending([task])
         audit.record(by, "cancelled", target(task_id, owner_id))
     logger.info("task cancelled", extra={"task": task_id})
     return task.completed_at or timezone.now()
+
+
+def cancel_batch(seq: int) -> int:
+    """End those tasks of a batch that have not ended, as `cancel` does. Returns how many."""
+    open_ones = Task.objects.filter(batch=seq).exclude(status__in=FINAL)
+    cancelled = 0
+    while True:
+        with transaction.atomic():
+            ended = _locked(open_ones, _CANCELLED_AT_ONCE)
+            Task.objects.filter(seq__in=[task.seq for task in ended]).update(
+                status=Status.CANCELLED,
+                step="cancelled",
+                past_attempts=attempts.ended_if_running("cancelled"),
+                lease_token=F("lease_token") + 1,
+                lease_expires_at=None,
+                completed_at=Now(),
+            )
+            spending.count_ended(ended, failed=False)
+            spending.let_run_out(ended)
+            batches.after_ending(ended)
+        cancelled += len(ended)
+        if len(ended) < _CANCELLED_AT_ONCE:
+            return cancelled
 
 
 def target(task_id: uuid.UUID, owner_id: int) -> Target:
@@ -327,9 +363,10 @@ def release_host(host: str, pids: Collection[int]) -> int:
     return len(held)
 
 
-def _locked(tasks: QuerySet[Task]) -> list[Task]:
-    """These tasks, which nobody else changes until the transaction ends; with what their accounting needs."""
-    return list(tasks.select_for_update().only(*_ACCOUNTED).order_by("seq"))
+def _locked(tasks: QuerySet[Task], most: int | None = None) -> list[Task]:
+    """These tasks, or the first of them, which nobody else changes until the transaction ends; with what their
+    accounting needs."""
+    return list(tasks.select_for_update().only(*_ACCOUNTED).order_by("seq")[:most])
 
 
 def _end(tasks: QuerySet[Task], error: str, code: str, **columns: Any) -> list[Task]:
@@ -348,6 +385,7 @@ def _end(tasks: QuerySet[Task], error: str, code: str, **columns: Any) -> list[T
     )
     spending.count_ended(ended, failed=True)
     endings.note(ended, Status.FAILED)
+    batches.after_ending(ended)
     return ended
 
 
@@ -374,6 +412,7 @@ def _finish(claim: Claim, status: Status, spent: Sequence[Spent], **columns: Any
             ended = columns.get("model_used") or claim.task.model
             spending.settle(claim.task, claim.token, spent, ended=ended, failed=status == Status.FAILED)
             endings.note([claim.task], status)
+            batches.after_ending([claim.task])
     return won
 
 

@@ -28,12 +28,47 @@ RETRYABLE = (Status.FAILED, Status.CANCELLED)
 ATTEMPTS = 3  # claims that a task is allowed
 
 
+class Batch(models.Model):
+    """Many tasks that came together. `total` counts its items, those that were refused at once among them.
+
+    `refused` has an object for each of these: `line`, `file`, `error`, `error_type`, `error_code`. `completed_at` is
+    written once, when the last item has ended (`tasks.batches`); one that is tried again afterwards does not change it.
+    """
+
+    seq = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="batches")
+    api_key = models.ForeignKey("processing.ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    request_id = models.CharField(max_length=64, blank=True)
+    fingerprint = models.UUIDField(null=True, blank=True, db_index=True)
+    total = models.IntegerField()
+    refused = models.JSONField(default=list, blank=True, encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(db_default=Now())
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    is_repeat = False  # whether this very object was found in place of one that was to be written
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        ordering = ("-seq",)
+        indexes = [
+            models.Index(fields=("owner", "-seq"), name="batch_of_owner"),
+            models.Index(fields=("completed_at",), name="batch_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class Task(models.Model):
     """One document, one prompt, one answer.
 
     `seq` is the order of arrival; `id` is what clients know. `attempts` counts claims; `past_attempts` has a line for
     each that has ended (`tasks.attempts`). `lease_token` rises with every claim and cancel: a write that carries an
-    older token changes nothing. Times are database time.
+    older token changes nothing. Times are database time. `batch_line` is its place among the items of its batch, from
+    1. `fingerprint` is what a submission has in common with its own repetition; empty where that is no matter.
     """
 
     seq = models.BigAutoField(primary_key=True)
@@ -44,6 +79,11 @@ class Task(models.Model):
         "processing.StoredDocument", null=True, blank=True, on_delete=models.SET_NULL, related_name="tasks"
     )
     request_id = models.CharField(max_length=64, blank=True)
+    batch = models.ForeignKey(
+        Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="tasks", db_index=False
+    )
+    batch_line = models.IntegerField(null=True, blank=True)
+    fingerprint = models.UUIDField(null=True, blank=True)
 
     prompt = models.TextField()
     model = models.CharField(max_length=200, help_text=_("The model that was asked for."))
@@ -91,6 +131,8 @@ class Task(models.Model):
     cache = models.CharField(max_length=10, blank=True, help_text=_("Which cache the answer came from, if any."))
     task_peak_mb = models.FloatField(null=True, blank=True)
 
+    is_repeat = False  # whether this very object was found in place of one that was to be written
+
     class Meta:
         verbose_name = _("task")
         ordering = ("-seq",)
@@ -100,6 +142,8 @@ class Task(models.Model):
             models.Index(fields=("owner", "api_key"), name="task_waiting_of_key", condition=Q(status="queued")),
             models.Index(fields=("lease_expires_at",), name="task_running", condition=Q(status="processing")),
             models.Index(fields=("status", "-completed_at"), name="task_by_status"),
+            models.Index(fields=("batch", "status"), name="task_of_batch", condition=Q(batch__isnull=False)),
+            models.Index(fields=("fingerprint",), name="task_repeated", condition=Q(fingerprint__isnull=False)),
             # What the admin's list is filtered by, in its order: a page is a walk of its own length.
             models.Index(fields=("status", "-seq"), name="task_list_status"),
             models.Index(fields=("model", "-seq"), name="task_list_model"),

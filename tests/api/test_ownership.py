@@ -21,7 +21,7 @@ from rest_framework.test import APIClient
 from processing.access.models import AuditEntry
 from processing.delivery.webhooks.models import WebhookEndpoint
 from processing.documents.models import StoredDocument
-from processing.tasks.models import Task
+from processing.tasks.models import Batch, Task
 from tests.api.routes import METHODS, NOBODYS, NOBODYS_NUMBER, UNSAFE, Route, every_route
 from tests.conftest import Tenant
 
@@ -47,6 +47,7 @@ IDS: dict[str, Callable[[Tenant], str] | None] = {
     "task_id": lambda alice: str(Task.objects.get(owner=alice.user, prompt=PROMPT).id),
     "file_id": lambda alice: str(StoredDocument.objects.get(owner=alice.user).pk),
     "webhook_id": lambda alice: str(WebhookEndpoint.objects.get(owner=alice.user).pk),
+    "batch_id": lambda alice: str(Batch.objects.get_or_create(owner=alice.user, defaults={"total": 0})[0].id),
     "key_id": lambda alice: str(alice.key.pk),
     "number": lambda _: "1",  # of a page
     "id": None,

@@ -134,7 +134,7 @@ def health_of(service: RunningService) -> Any:
 
 
 def submit(api: httpx.Client, name: str, content: bytes) -> str:
-    form = {"prompt": "What is the total amount due?", "model": "local"}
+    form = {"prompt": "What is the total amount due?", "model": "local", "dedupe": "false"}
     reply = api.post("/api/v2/process", data=form, files={"file": (name, content)})
     assert reply.status_code == 200, reply.text
     return str(reply.json()["task_id"])

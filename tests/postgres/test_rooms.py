@@ -12,6 +12,7 @@ from tests.stack.service import ROOT
 
 ROOMS = (
     *("tests/tasks", "tests/queue", "tests/runtime", "tests/access", "tests/delivery", "tests/api/test_process.py"),
+    *("tests/api/test_repeats.py", "tests/api/test_batches.py"),
     *("tests/api/test_signin.py", "tests/api/test_key_endpoints.py", "tests/api/test_rate_limits.py"),
     "tests/api/test_events.py",
 )

@@ -67,7 +67,7 @@ def test_it_works(alice: Tenant) -> None:
     expire(died)
     old = submitted(alice, status=Status.COMPLETED, completed_at=LONG_AGO)
     summary = Reconciler().run()
-    assert summary == Summary(1, 0, 1, 1, 0, 0, 0)
+    assert summary == Summary(1, 0, 1, 1, 0, 0, 0, 0, 0, 0)
     assert (stale.exists(), fresh.exists(), default_storage.exists(document.path)) == (False, True, True)
     assert not Task.objects.filter(pk=old.pk).exists()
     died.refresh_from_db()

@@ -44,7 +44,7 @@ def test_the_defaults_are_those_of_the_guide() -> None:
         "per_hour": 1000,
         "per_day": 10_000,
         "uploads_per_minute": 10,
-        "batch_files_per_minute": 100,
+        "batch_files_per_minute": 1000,
         "status_per_minute": 600,
         "anonymous_per_minute": 600,
     }

@@ -28,7 +28,7 @@ LARGE = TEXT * (12 * MIB // len(TEXT))
 
 
 def post(caller: Caller, data: bytes = TEXT) -> httpx.Response:
-    fields = {"prompt": "What is the total?", "model": "local"}
+    fields = {"prompt": "What is the total?", "model": "local", "dedupe": "false"}
     return caller.http.post("/api/v2/process", data=fields, files={"file": ("invoice.txt", data)})
 
 
