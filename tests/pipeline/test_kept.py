@@ -110,8 +110,8 @@ def test_it_works(ask: Ask, work: Work) -> None:
 
 def test_what_was_seen_is_kept_too(ask: Ask, work: Work) -> None:
     RegisteredModel.objects.update(vision=True)
-    completed(ask())
-    completed(ask(temperature=0.5))
+    completed(ask(vision_mode="force_vision"))
+    completed(ask(vision_mode="force_vision", temperature=0.5))
     shown, shown_again = (request.pages for request in work.requests)
     assert work.readings == 1
     assert shown == shown_again

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from processing.documents.recognition_slots import RECOGNISING, WAITING, RecognitionSlots, Slot
-from processing.pipeline import run
+from processing.pipeline import recognition
 from processing.queue import worker
 from processing.runtime import configuration
 from processing.tasks import lifecycle
@@ -30,7 +30,7 @@ pytestmark = [
 def one_turn() -> Slot:
     """The only turn of this host, taken by somebody else."""
     parameters = configuration.change({"max_concurrent_ocr": 1}, author=None).parameters
-    slots: RecognitionSlots = run._recognition_slots(parameters, lambda _words: None)
+    slots: RecognitionSlots = recognition.slots(parameters)
     slot = slots.take(time.monotonic() + 60, lambda _seconds: False)
     assert slot is not None
     return slot
