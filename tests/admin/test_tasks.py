@@ -111,7 +111,7 @@ def test_the_latest_task_comes_first(as_root: Client, document: StoredDocument) 
         ({"status__exact": "queued"}, "task_list_status"),
         ({"model": "local"}, "task_list_model"),
         ({"error_code": "document_encrypted"}, "task_list_error"),
-        ({"owner": "ADA"}, "task_of_owner"),
+        ({"owner": "ADA"}, "owner"),  # one of two, which both have its tasks in order
         ({"since": "2026-01-01T00:00"}, "PRIMARY KEY"),
         ({"status__exact": "failed", "since": "2026-01-01T00:00", "older_than": "9"}, "task_list_status"),
         ({"q": "invoice"}, "PRIMARY KEY"),
@@ -128,6 +128,7 @@ def test_every_list_is_read_in_the_order_of_an_index(
         cursor.execute("EXPLAIN QUERY PLAN " + keys)
         plan = str(cursor.fetchall())
 
+    assert "INDEX" in plan or index == "PRIMARY KEY"
     assert index in plan or (index == "PRIMARY KEY" and "SCAN processing_task'" in plan)
     assert "TEMP B-TREE" not in plan
 

@@ -41,7 +41,7 @@ def test_it_works() -> None:
         "per_hour": 1000,
         "per_day": 10_000,
         "uploads_per_minute": 10,
-        "batch_files_per_minute": 100,
+        "batch_files_per_minute": 1000,
         "status_per_minute": 600,
         "anonymous_per_minute": 600,
     }
