@@ -18,6 +18,7 @@ class BatchSerializer(ProcessSerializer):
     """What `POST /api/v2/batches` takes: `files` and one `prompt`, or `items`. The options hold for all items."""
 
     file = None  # type: ignore[assignment]
+    stream = None  # type: ignore[assignment]
     file_id = None  # type: ignore[assignment]
     files = serializers.ListField(child=serializers.FileField(), required=False, help_text="The documents.")
     items = serializers.CharField(
@@ -39,6 +40,7 @@ class BatchItemSerializer(ProcessSerializer):
     """One line of `items`, together with what is shared."""
 
     file = serializers.CharField(required=False, max_length=1000)  # type: ignore[assignment]
+    stream = None  # type: ignore[assignment]
     dedupe = None  # type: ignore[assignment]
 
     def to_internal_value(self, data: Any) -> Any:

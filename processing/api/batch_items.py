@@ -56,6 +56,7 @@ class Plan:
         fields.fields.pop("files")
         fields.is_valid(raise_exception=True)
         self.dedupe: bool = fields.validated_data["dedupe"]
+        self.webhook_url: str = fields.validated_data.get("webhook_url", "")
         self._known = set(fields.fields)
         self.ignored.update(name for name in self._form if name not in {*self._known, *FILES})
         if uploads.items is not None or ITEMS in fields.validated_data:

@@ -210,6 +210,7 @@ class BatchViewSet(ViewSet):
                 items=plan.items,
                 refused=plan.refused,
                 fingerprint=repeats.fingerprint(request, content) if content and plan.dedupe else None,
+                webhook_url=plan.webhook_url,
             ),
             current().parameters,
             attempt.bind_batch,

@@ -65,6 +65,7 @@ class Asked:
     items: Sequence[Item]
     refused: Sequence[Refused]
     fingerprint: uuid.UUID | None = None
+    webhook_url: str = ""
 
 
 @dataclass(slots=True)
@@ -115,6 +116,7 @@ def create(asked: Asked, parameters: Parameters, bind: Callable[[int], None] = l
             api_key_id=asked.api_key_id,
             request_id=asked.request_id,
             fingerprint=asked.fingerprint,
+            webhook_url=asked.webhook_url,
             total=len(items) + len(refused),
             refused=[asdict(each) for each in sorted(refused, key=lambda each: each.line)],
         )

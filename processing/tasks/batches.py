@@ -34,11 +34,11 @@ def _close(seq: int) -> None:
 def close(seq: int) -> bool:
     """Write that the batch has ended, if all its tasks have and nobody wrote it before; whether it was this caller.
 
-    Whatever is to follow from the end of a batch, exactly once, belongs into this transaction.
+    Whoever tells of ends (`delivery`) finds it marked for that.
     """
     with transaction.atomic():
         ended = Batch.objects.filter(seq=seq, completed_at=None).exclude(Exists(_unended()))
-        won = bool(ended.update(completed_at=Now()))
+        won = bool(ended.update(completed_at=Now(), is_untold=True))
     if won:
         logger.info("batch ended", extra={"batch": seq})
     return won

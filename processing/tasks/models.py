@@ -33,6 +33,7 @@ class Batch(models.Model):
 
     `refused` has an object for each of these: `line`, `file`, `error`, `error_type`, `error_code`. `completed_at` is
     written once, when the last item has ended (`tasks.batches`); one that is tried again afterwards does not change it.
+    `is_untold` from then on until `delivery` has told of it, `webhook_url` among others.
     """
 
     seq = models.BigAutoField(primary_key=True)
@@ -44,6 +45,8 @@ class Batch(models.Model):
     total = models.IntegerField()
     refused = models.JSONField(default=list, blank=True, encoder=DjangoJSONEncoder)
     created_at = models.DateTimeField(db_default=Now())
+    webhook_url = models.CharField(max_length=2000, blank=True, default="")
+    is_untold = models.BooleanField(default=False, editable=False)
     cancelled_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
 
@@ -56,6 +59,7 @@ class Batch(models.Model):
         indexes = [
             models.Index(fields=("owner", "-seq"), name="batch_of_owner"),
             models.Index(fields=("completed_at",), name="batch_ended"),
+            models.Index(fields=("seq",), name="batch_untold", condition=Q(is_untold=True)),
         ]
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ from django.db.models import QuerySet
 
 from modelsregistry.errors import ModelError
 from processing.access import audit
-from processing.delivery.webhooks import endpoints, messages, schedule
+from processing.delivery.webhooks import batch_ends, endpoints, messages, schedule
 from processing.delivery.webhooks.models import State, WebhookDelivery, WebhookEndpoint
 from processing.delivery.webhooks.sending import GONE, Letter, Outcome, Send, sender
 
@@ -78,7 +78,7 @@ class Deliverer:
         """Write what became of messages, take up what has ended, claim and send what is due; returns at once. True
         where there may be more to do."""
         self._write()
-        announced = messages.announce_ended_tasks()
+        announced = messages.announce_ended_tasks() + batch_ends.announce()
         claimed = self._claim()
         self._sweep()
         return bool(announced or claimed)
