@@ -36,7 +36,7 @@ bench: developer
 	@exec $(RUN) -m benchmarks
 
 eval: developer
-	@exec $(RUN) -m evaluation reading --corpus $(CORPUS)
+	@for each in reading tables answers; do $(RUN) -m evaluation $$each --corpus $(CORPUS) || exit 1; done
 
 lock: developer
 	for layer in base ocr postgres redis local_llm dev; do \

@@ -1,4 +1,4 @@
-"""`python -m evaluation [name]`: measure how well documents are read, and print Markdown tables."""
+"""`python -m evaluation name`: measure how well documents are read and answered about, and print the figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from evaluation import reading
+from evaluation import answers, reading, tables
 
 
 class Evaluation(Protocol):
@@ -20,7 +20,7 @@ class Evaluation(Protocol):
         ...
 
 
-EVALUATIONS: Mapping[str, Evaluation] = {"reading": reading}
+EVALUATIONS: Mapping[str, Evaluation] = {"reading": reading, "tables": tables, "answers": answers}
 
 
 def main() -> int:

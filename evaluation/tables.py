@@ -194,12 +194,12 @@ def of_html(path: Path) -> Tables:
 TRUTH: dict[str, Callable[[Path], Tables]] = {"docx": of_docx, "xlsx": of_xlsx, "pptx": of_pptx, "html": of_html}
 
 
-def main() -> int:
-    """Print the scores and what became of the files; 1 where a goal is missed or a file made its reader crash."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lost", action="store_true", help="name the cells that were lost")
-    options = parser.parse_args()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the scores and what became of the files; 1 where a goal is missed or a file made its reader crash."""
     scores, reads = rows(options.corpus)
     print(f"{'tables':8} {'there':>6} {'kept':>6} {'goal':>9}")
     for row in scores:
@@ -218,7 +218,3 @@ def main() -> int:
         crashed += sum(read.code in ("reader_crashed", "memory_limit", "cpu_limit") for read in those)
     missed = [row.kind for row in scores if row.survived < GOALS[row.kind][0]]
     return int(bool(missed or crashed))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

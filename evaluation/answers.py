@@ -1,6 +1,4 @@
-"""Asks a running service about labelled invoices and receipts and prints how often the built-in model is right.
-
-    python -m benchmarks.evaluate_local --url http://127.0.0.1:3000 --key sk-… --corpus ../shared/corpus [--all-fields]
+"""Asks the built-in model about labelled invoices and receipts, over HTTP, and prints how often it is right.
 
 The corpus holds `invoices/*.{pdf,txt}` and `receipts/*.jpg`, each with a `.json` of the true values beside it. A
 citation counts as verbatim when its text, blanks apart, stands on the page it names, in the reading that the same
@@ -10,6 +8,7 @@ service gives for "Extract the text".
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -26,6 +25,7 @@ import httpx
 
 from benchmarks.client import Client, RefusedError, UnendingError
 from benchmarks.compare import same_date, same_name, same_number
+from benchmarks.service import fresh_service
 
 READING_PROMPT = "Extract the text"
 
@@ -37,7 +37,6 @@ class Asked:
     key: str
     prompt: str
     right: Callable[[str, str], bool]
-    main: bool = False
 
 
 @dataclass
@@ -63,13 +62,13 @@ def ask(client: Client, document: Path, prompt: str, timeout: float) -> dict[str
 
 QUESTIONS = {
     "invoices": (
-        Asked("amount", "What is the total amount?", same_number, main=True),
+        Asked("amount", "What is the total amount?", same_number),
         Asked("date", "What is the date?", same_date),
         Asked("invoice_number", "What is the invoice number?", same_name),
         Asked("issuer", "Who issued this invoice?", same_name),
     ),
     "receipts": (
-        Asked("total", "What is the total?", same_number, main=True),
+        Asked("total", "What is the total?", same_number),
         Asked("date", "What is the date?", same_date),
         Asked("company", "What is the company?", same_name),
     ),
@@ -100,7 +99,7 @@ def squeeze(text: str) -> str:
 
 
 def evaluate(
-    client: Client, document: Path, truth: dict[str, Any], asked: list[Asked], timeout: float
+    client: Client, document: Path, truth: dict[str, Any], asked: tuple[Asked, ...], timeout: float
 ) -> dict[str, Tally]:
     """One document's answers, compared with its true values and its own pages."""
     pages = pages_of(ask(client, document, READING_PROMPT, timeout)["result"]["content"])
@@ -148,25 +147,27 @@ def report(kind: str, totals: dict[str, Tally]) -> None:
             print(f"          - {miss}")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default=os.environ.get("API_V2_URL", "http://127.0.0.1:3000"))
-    parser.add_argument("--key", default=os.environ.get("API_V2_KEY", ""), help="default: $API_V2_KEY")
-    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
-    parser.add_argument("--all-fields", action="store_true", help="ask for dates, numbers and names too")
-    parser.add_argument("--parallel", type=int, default=2, help="documents in flight at once")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for one task")
-    arguments = parser.parse_args()
-    if not arguments.key:
-        parser.error("an API key is needed: --key or API_V2_KEY")
-    with Client(arguments.url, arguments.key) as client:
-        failures = sum(_evaluate_kind(client, kind, arguments) for kind in QUESTIONS)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default=os.environ.get("API_V2_URL", ""), help="a running service's; or $API_V2_URL")
+    parser.add_argument("--key", default=os.environ.get("API_V2_KEY", ""), help="an API key of it; or $API_V2_KEY")
+    parser.add_argument("--parallel", type=int, default=2, help="documents in flight at once (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for one task (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as stack:
+        url, key = options.url, options.key
+        if not url:
+            service = stack.enter_context(fresh_service())
+            url, key = service.url, service.new_key()
+        client = stack.enter_context(Client(url, key))
+        failures = sum(_evaluate_kind(client, kind, options) for kind in QUESTIONS)
     return 1 if failures else 0
 
 
 def _evaluate_kind(client: Client, kind: str, arguments: argparse.Namespace) -> int:
     """Print the shares for one folder; the number of its documents that got no answer."""
-    asked = [question for question in QUESTIONS[kind] if question.main or arguments.all_fields]
+    asked = QUESTIONS[kind]
     results: list[dict[str, Tally]] = []
     failures = 0
     with ThreadPoolExecutor(arguments.parallel) as pool:
@@ -182,7 +183,3 @@ def _evaluate_kind(client: Client, kind: str, arguments: argparse.Namespace) -> 
                 print(f"{kind:9} {name}: {type(error).__name__} {error}", file=sys.stderr)
     report(kind, merged(results))
     return failures
-
-
-if __name__ == "__main__":
-    sys.exit(main())
