@@ -231,6 +231,7 @@ SPECTACULAR_SETTINGS = {
         "TaskState": "processing.tasks.models.Status",
     },
     "SERVE_INCLUDE_SCHEMA": False,
+    "DEFAULT_GENERATOR_CLASS": "processing.api.schema.MadeOnce",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "processing.api.schema.errors_are_problems",

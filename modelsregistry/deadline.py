@@ -59,6 +59,7 @@ class DeadlineBackend(NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
+        _bounded(timeout, httpcore.ConnectTimeout)  # Past the deadline no name is looked up any more.
         *others, last = _resolved(host, port, self._also) if self._public_only else (host,)
         for address in others:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):

@@ -125,7 +125,7 @@ def answering(call: Call) -> Iterator[Answer]:
             through = client(call.proxy, allow_private=call.allow_private)
             request = through.build_request(call.method, call.url, content=content, headers=headers, timeout=timeout)
             if not call.allow_private:
-                require_public_name(request.url.host)
+                require_public_name(request.url.raw_host.decode("ascii"))
             response = through.send(request, stream=True)
         with contextlib.closing(response):
             if response.status_code != 200:
@@ -148,7 +148,12 @@ def public_client(also: Networks = ()) -> httpx.Client:
     `also`, keeps no connection, and its calls end by the `deadline` in force. Raises httpx' errors, and
     `AddressNotAllowed`."""
     backend = deadline.DeadlineBackend(public_only=True, also=also)
-    pool = httpcore.ConnectionPool(ssl_context=_ssl_context(), max_keepalive_connections=0, network_backend=backend)
+    pool = httpcore.ConnectionPool(
+        ssl_context=_ssl_context(),
+        max_connections=None,  # Who calls bounds them, so that no receiver that hangs keeps others waiting.
+        max_keepalive_connections=0,
+        network_backend=backend,
+    )
     return _client_over(pool)
 
 

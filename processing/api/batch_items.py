@@ -52,6 +52,7 @@ class Plan:
         self._key = request.auth.pk if isinstance(request.auth, ApiKey) else None
         self._asker = asker(caller(request).pk, self._key)
         self._allowance = budgets.allowance(account(request))
+        self._allowance.require_tokens()
         fields = BatchSerializer(data={name: value for name, value in self._form.items() if isinstance(value, str)})
         fields.fields.pop("files")
         fields.is_valid(raise_exception=True)
@@ -87,9 +88,9 @@ class Plan:
         shared = {name: data[name] for name in data if name in self._known and name not in (ITEMS, "dedupe")}
         parts = _by_name(uploads.parts)
         found = list(_lines(source, current().parameters.max_batch_items))
-        stored = sum("file_id" in line for _number, line in found if isinstance(line, dict))
-        if stored:
-            count(stored)
+        asked = sum(isinstance(line, dict) for _number, line in found)
+        if asked > len(uploads.parts):  # Those that came with the form are counted already.
+            count(asked - len(uploads.parts))
         for number, line in found:
             self._add(number, _name_of(line), partial(self._of_line, line, shared, parts))
 

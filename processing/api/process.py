@@ -96,6 +96,7 @@ class ProcessViewSet(Loader):
     ) -> tuple[Task, dict[str, Any]]:
         """The task, and the reply about it. `content` is the digest by which a repetition is known; None where a key
         does that."""
+        allowance.require_tokens()
         in_force = current()
         key = request.auth.pk if isinstance(request.auth, ApiKey) else None
         fields = ProcessSerializer(data=request.data)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import is_list_serializer
 
@@ -18,6 +19,18 @@ _HEADERS = {
     "RateLimit": ("string", "How the tightest of them stands (the same)."),
 }
 _UNLIMITED = ("/api/v2/health", "/health", "/ready")
+
+
+class MadeOnce(SchemaGenerator):
+    """The description is the same for everybody, and takes long to make: each process makes it once."""
+
+    _made: ClassVar[dict[str, Any] | None] = None
+
+    def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        """The whole description."""
+        if MadeOnce._made is None:
+            MadeOnce._made = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]
+        return MadeOnce._made
 
 
 class Described(AutoSchema):

@@ -21,12 +21,14 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from processing.access import budgets
+from processing.access.models import ApiKey
 from processing.api import events, waiting
 from processing.api import status as status_resource
 from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.usage import account
+from processing.errors import AccessDenied
 from processing.operations import erasure
 from processing.queue import submit
 from processing.runtime.configuration import current
@@ -209,6 +211,12 @@ class TaskViewSet(GenericViewSet[Task]):
         ended = lifecycle.cancel(caller(request).pk, wanted, actor(request))
         return Response({"message": "The task is cancelled.", "task_id": str(wanted), "timestamp": ended.timestamp()})
 
+    def _require_own(self, request: Request, key: ApiKey, wanted: uuid.UUID) -> None:
+        """That the task was sent with this key: it would run on the budget and with the models of that which sent it.
+        Raises `AccessDenied` (`other_key`)."""
+        if Task.objects.filter(owner=caller(request), id=wanted).exclude(api_key=key).exists():
+            raise AccessDenied("This task was not sent with this key. Sign in to try it again.", "other_key")
+
     @extend_schema(
         operation_id="retry",
         summary="Try a failed or cancelled task again",
@@ -220,6 +228,8 @@ class TaskViewSet(GenericViewSet[Task]):
         """The same task, with the same document and prompt, is put back in line with all its attempts before it. What
         refuses a new task refuses this too."""
         wanted = status_resource.identifier(task_id)
+        if isinstance(request.auth, ApiKey):
+            self._require_own(request, request.auth, wanted)
         budgets.allowance(account(request)).require_tokens()
         _task, place = submit.retry(caller(request).pk, wanted, actor(request), current().parameters)
         return Response(

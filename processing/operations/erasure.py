@@ -86,7 +86,9 @@ def erase_batch(owner_id: int, batch_id: uuid.UUID, by: Actor) -> None:
             documents = StoredDocument.objects.select_for_update().filter(pk__in={row[1] for row in rows if row[1]})
             for document in list(documents.order_by("pk")):
                 _erase(document)
-            Task.objects.filter(seq__in=[seq for seq, _document in rows]).only("seq").delete()
+            seqs = [seq for seq, _document in rows]
+            keeping.erase(seqs)
+            Task.objects.filter(seq__in=seqs).only("seq").delete()
         if len(rows) < _AT_ONCE:
             break
     with transaction.atomic():

@@ -26,7 +26,8 @@ _FIGURE_COUNTS = 2.0  # as much as so many words
 _PAGE_NAMED_COUNTS = 0.1
 
 _SPACE = re.compile(r"\s+")
-_HYPHENATED = re.compile(r"(?<=\w)(?:\u00ad|-)\s*\n\s*(?=[a-z\u00df-\u00ff])|\u00ad")
+# Possessive: a page of empty lines after a hyphen must not be tried from each of them.
+_HYPHENATED = re.compile(r"(?<=\w)(?:\u00ad|-)[^\S\n]*+\n\s*+(?=[a-z\u00df-\u00ff])|\u00ad")
 _MARKUP = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|[-*+•][ \t]+|>[ \t]?)|^[ \t|:-]+$|(?<!\\)\||\*\*|__", re.MULTILINE)
 _WORD = re.compile(r"\d[\d.,'\u2019\u00a0]*\d|\d|[^\W\d_][\w'’-]*")
 _STATEMENT = re.compile(r"(?<=[.!?;:])\s+|\n+")
@@ -69,7 +70,8 @@ class _Unit:
 
 def _looked_for(answer: str, question: str, pages: Sequence[SourcePage]) -> list[Passage]:
     units = [unit for page in pages for unit in _units(page)]
-    quoted = [passage for quote in _QUOTED.findall(answer) for passage in _quoted(quote, pages)]
+    plain_pages = [(page.number, plain(page.text).translate(_SAME)) for page in pages]
+    quoted = [passage for quote in _QUOTED.findall(answer)[:MAX_STATEMENTS] for passage in _quoted(quote, plain_pages)]
     search = _Search(units, _words(question))
     best: dict[tuple[int, str], Passage] = {(each.page, each.text): each for each in quoted}
     for statement in [part for part in _STATEMENT.split(answer) if part.strip()][:MAX_STATEMENTS]:
@@ -81,11 +83,12 @@ def _looked_for(answer: str, question: str, pages: Sequence[SourcePage]) -> list
     return sorted(best.values(), key=lambda passage: -passage.score)
 
 
-def _quoted(quote: str, pages: Sequence[SourcePage]) -> Iterator[Passage]:
+def _quoted(quote: str, plain_pages: Sequence[tuple[int, str]]) -> Iterator[Passage]:
     """The first page on which a quotation stands, if one does."""
-    for page in pages:
-        if stands_on(quote, page.text):
-            yield Passage(page.number, quote, 1.0)
+    wanted = plain(quote).translate(_SAME)
+    for number, text in plain_pages:
+        if wanted and wanted in text:
+            yield Passage(number, quote, 1.0)
             return
 
 

@@ -23,6 +23,7 @@ _BYTES_PER_TOKEN = 3
 _TOKENS_PER_IMAGE = 2500
 _TOKENS_OF_FRAME = 700  # what the model is told beside the document and the question
 _LEAST_TOKENS = 256  # with less room than that for the document no question makes sense
+_MOST_PASSAGES = 50_000  # that are ranked at once; of a longer text they are larger than asked for
 _PAUSE = "\n\n[…]\n\n"
 
 
@@ -133,7 +134,8 @@ def _fitting(page: SourcePage, room: float) -> Iterator[SourcePage]:
 def _passages(
     pages: Sequence[SourcePage], question: str, options: RequestOptions, parameters: Parameters, room: float
 ) -> Extent:
-    size = options.chunk_size or parameters.chunk_size
+    length = sum(len(page.text) for page in pages)
+    size = max(options.chunk_size or parameters.chunk_size, length // _MOST_PASSAGES)
     overlap = parameters.chunk_overlap if options.chunk_overlap is None else options.chunk_overlap
     pieces = chunks.chunks(pages, size, overlap)
     if not pieces:  # Pictures alone: there is nothing to rank, so as many as fit from the front.

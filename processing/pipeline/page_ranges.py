@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ class BadPages(ValueError):
     """What was written names no pages; the message is a sentence for the caller."""
 
 
+@functools.lru_cache(maxsize=256)
 def parse(text: str, page_count: int | None = None) -> frozenset[int]:
     """The page numbers that `text` names, those beyond `page_count` left out where it is known.
 
@@ -24,8 +26,10 @@ def parse(text: str, page_count: int | None = None) -> frozenset[int]:
         raise BadPages(f"This is too long. {_CODE_WORDS}")
     last = MAX_PAGE if page_count is None else page_count
     found: set[int] = set()
-    for piece in text.split(","):
-        found.update(_pages(piece.strip(), last))
+    reached = 0
+    for pages in sorted((_pages(piece.strip(), last) for piece in text.split(",")), key=lambda each: each.start):
+        found.update(range(max(pages.start, reached), pages.stop))  # no page twice, however often it is named
+        reached = max(reached, pages.stop)
     if not found:
         raise BadPages(f"The document has {last} page{'s' if last != 1 else ''}, and none of these.")
     return frozenset(found)

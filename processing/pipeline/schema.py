@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import processing
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
+_KINDS = 7  # that JSON knows, whole numbers counted apart
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _PATIENCE = 10.0  # seconds for one look at one answer
 _ROOT = Path(processing.__file__).parent.parent
@@ -35,10 +37,12 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
 
+@functools.lru_cache(maxsize=64)
 def parse(text: str) -> dict[str, Any]:
     """The schema that `text` holds. Raises `BadSchema`.
 
-    Nothing is fetched: a reference must stand within the schema (`#…`).
+    Nothing is fetched: a reference must stand within the schema (`#…`). Whoever gets it changes nothing in it: the
+    lines of a batch share one.
     """
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise BadSchema(f"The schema is larger than {MAX_BYTES // 1024} kB.")
@@ -56,6 +60,10 @@ def parse(text: str) -> dict[str, Any]:
 def _require_plain(depth: int, part: Mapping[str, Any], *, whole: bool) -> None:
     if depth > MAX_DEPTH:
         raise BadSchema(f"The schema is nested more than {MAX_DEPTH} deep.")
+    kinds = part.get("type")
+    if isinstance(kinds, list) and (len(kinds) > _KINDS or not all(isinstance(kind, str) for kind in kinds)):
+        # Said here: the library compares all of a long list's items with one another.
+        raise BadSchema(f"A type is one of JSON's, or a list of at most {_KINDS} of them.")
     for name in _REFERENCES:
         target = part.get(name)
         if isinstance(target, str) and not target.startswith("#"):

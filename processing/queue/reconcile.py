@@ -165,8 +165,9 @@ def _or_nothing(step: Callable[[], int]) -> int:
     """What a step did. One that fails, because of a storage that does not answer, say, keeps no other from its turn."""
     try:
         return step()
-    except OSError:
+    except (OSError, Error):
         logger.warning("could not reconcile", exc_info=True)
+        connection.close()
         return 0
 
 

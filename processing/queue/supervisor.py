@@ -136,7 +136,10 @@ class Supervisor:
                 return
             logger.error("deliverer died")
         self._delivered = time.monotonic()
-        self._deliverer.start()
+        try:
+            self._deliverer.start()
+        except OSError:  # No memory or no process left to be had; the cluster goes on.
+            logger.warning("deliverer could not be started", exc_info=True)
 
     def _new_cluster(self) -> Cluster:
         self._progress.forget()

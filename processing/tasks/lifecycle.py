@@ -278,6 +278,7 @@ def cancel_batch(seq: int) -> int:
                 completed_at=Now(),
             )
             spending.count_ended(ended, failed=False)
+            endings.note(ended, Status.CANCELLED)
             spending.let_run_out(ended)
             batches.after_ending(ended)
         cancelled += len(ended)
@@ -326,13 +327,15 @@ def reap(seqs: Collection[int] | None = None) -> int:
     if not lost.exists():  # Asked every other second, and nearly always so: a read costs a tenth of two writes.
         return 0
     with transaction.atomic():
+        # All at once and in order, before anything else is locked, as a late worker locks its task first.
+        held = list(lost.select_for_update().only(*_ACCOUNTED, "attempts", "max_attempts").order_by("seq"))
         spent = _end(
-            lost.filter(attempts__gte=F("max_attempts")),
+            lost.filter(seq__in=[task.seq for task in held if task.attempts >= task.max_attempts]),
             "The task was tried as often as allowed, and each time its worker died.",
             "attempts_exhausted",
             past_attempts=attempts.ended("lost"),
         )
-        again = _locked(lost.filter(attempts__lt=F("max_attempts")))
+        again = [task for task in held if task.attempts < task.max_attempts]
         _back_to_the_queue(again, past_attempts=attempts.ended("lost"))
         left = [*spent, *again]
         (spending.let_run_out if seqs is None else spending.give_back)(left)

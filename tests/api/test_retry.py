@@ -15,7 +15,7 @@ from processing.runtime import configuration
 from processing.tasks import lifecycle
 from processing.tasks.models import Status, Task
 from tests.api.test_process import assert_problem, post
-from tests.conftest import Tenant
+from tests.conftest import Tenant, untold_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,3 +106,11 @@ def test_nobody_retries_without_a_key(alice: Tenant, failed: Task) -> None:
     client = alice.client
     client.credentials()
     assert client.post(f"/api/v2/tasks/{failed.id}/retry").status_code == 401
+
+
+def test_another_key_of_the_same_user_cannot(alice: Tenant, failed: Task) -> None:
+    """It would run on the budget, and with the models, of the key that sent it."""
+    other = Tenant(alice.user, *untold_key(alice.user, "other"))
+    assert_problem(retry(other, failed.id), 403, "other_key")
+    failed.refresh_from_db()
+    assert failed.status == Status.FAILED

@@ -204,3 +204,12 @@ def test_the_host_and_the_port_are_the_callers(
     completed(alice)
     deliverer.once()
     assert receiver.received[0].headers["host"] == f"hook.example:{port}"
+
+
+@pytest.mark.parametrize("url", ["https://xn--a/x", "https://xn--0.example.com/", "https://xn--zz--/"])
+def test_an_international_name_that_is_none_is_asked_for_as_it_is(
+    alice: Tenant, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = pretend(monkeypatch, [PUBLIC])
+    assert alice.client.post("/api/v2/webhooks", {"url": url}, format="json").status_code in (201, 422)
+    assert all(host.startswith("xn--") for host in map(str, asked)) or asked == []

@@ -22,6 +22,7 @@ from processing.documents import registry
 from processing.documents.contract import Page, ReadOptions
 from processing.documents.limits import MIB, Limits
 from processing.documents.sandbox import Sandbox
+from processing.documents.sandbox.child import Job
 from processing.errors import DeadlineExceeded, DocumentFailed, InvalidInput
 from tests.documents import locked, mocks
 
@@ -321,3 +322,11 @@ def test_descriptors_do_not_pile_up(sandbox: Sandbox) -> None:
         read_text(sandbox)
     after = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (os.getpid(), sandbox.server_pid)]
     assert all(now <= then + 1 for now, then in zip(after, before, strict=True)), (before, after)
+
+
+def test_any_number_of_pages_may_be_asked_for() -> None:
+    """A job is one message: it names a hundred thousand pages by where they begin and end."""
+    job = Job("read", "csv", ReadOptions(only=frozenset({*range(1, 100_001, 1), 100_007})), Limits())
+    packed = json.dumps(job.packed())
+    assert len(packed) < 2000
+    assert Job.unpacked(json.loads(packed)) == job

@@ -37,3 +37,20 @@ def test_an_answer_that_shares_nothing_with_the_document_has_no_evidence() -> No
 
 def test_an_answer_without_words_has_no_evidence() -> None:
     assert evidence.citations(answer("…"), PAGES) == []
+
+
+def test_a_page_of_empty_lines_after_a_hyphen_holds_nobody_up() -> None:
+    hostile = "a-" + "\n" * 1_000_000 + "X"
+    assert evidence.plain(hostile) == "a- X"
+    assert evidence.citations(answer("nothing"), (SourcePage(1, hostile),)) == []
+
+
+def test_words_that_are_parted_at_a_lines_end_are_whole() -> None:
+    pages = (SourcePage(1, "The agree-\nment was signed by Example Works."),)
+    found = evidence.citations(answer("x", (Passage(1, "The agreement was signed by Example Works.", 0.9),)), pages)
+    assert found[0]["text"] == "The agreement was signed by Example Works."
+
+
+def test_what_an_answer_quotes_is_cited() -> None:
+    found = evidence.citations(answer("It says “Issued by Example Works on 3 May 2026”, which is clear."), PAGES)
+    assert (found[0]["page"], found[0]["score"]) == (1, 1.0)

@@ -147,3 +147,10 @@ def test_pictures_alone_are_given_as_far_as_they_fit() -> None:
     given = extent.plan(pages, "What is shown?", RequestOptions(), PARAMETERS, 6000)
     assert [page.number for page in given.parts[0]] == [1, 2]
     assert given.told["pages_left_out"] == "3-10"
+
+
+def test_a_long_text_is_cut_into_no_more_pieces_than_can_be_ranked() -> None:
+    pages = [SourcePage(1, FILLER * 20_000)]
+    given = extent.plan(pages, "Where do the people rest?", RequestOptions(top_k=1, chunk_size=1), PARAMETERS, 4000)
+    assert given.way == "passages"
+    assert extent.cost(given.parts[0]) <= 4000

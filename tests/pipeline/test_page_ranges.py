@@ -30,3 +30,8 @@ def test_pages_that_the_document_does_not_have_are_refused() -> None:
 def test_pages_are_shown_as_they_are_named() -> None:
     assert page_ranges.shown([7, 1, 3, 2]) == "1-3,7"
     assert page_ranges.shown([]) == ""
+
+
+def test_a_page_is_named_as_often_as_one_likes_and_read_once() -> None:
+    assert page_ranges.parse("1-," * 332 + "1-", 100_000) == frozenset(range(1, 100_001))
+    assert page_ranges.parse("3-5,1,4-6,2-2") == {1, 2, 3, 4, 5, 6}

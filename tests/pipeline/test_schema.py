@@ -43,6 +43,8 @@ def nested(depth: int) -> str:
         '{"properties": {"a": {"$id": "http://example.org/a", "type": "string"}}}',
         '{"a": ' + "[" * 5000 + "]" * 5000 + "}",
         json.dumps({"description": "x" * 1_000_000}),
+        json.dumps({"type": [*range(9000), "string"]}),
+        json.dumps({"properties": {"a": {"type": ["string"] * 8}}}),
     ],
 )
 def test_what_is_no_schema_is_refused(text: str) -> None:

@@ -11,6 +11,7 @@ import logging
 import queue
 import signal
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -45,6 +46,7 @@ class _Claimed:
     letter: Letter
     owner_id: int
     target: str
+    endpoint: str
     is_test: bool
     tries: int
 
@@ -100,9 +102,9 @@ class Deliverer:
             return
 
     def _end(self) -> None:
-        deadline = self._now() + timedelta(seconds=_GRACE)
+        deadline = time.monotonic() + _GRACE
         try:
-            while self._under_way and self._now() < deadline:
+            while self._under_way and time.monotonic() < deadline:
                 self._await(_LOOK)
                 self._write()
         except Error:
@@ -155,7 +157,9 @@ class Deliverer:
         if not WebhookDelivery.objects.filter(seq=row.seq, token=row.token, state=State.PENDING).update(**changes):
             return None
         letter = Letter(row.seq, row.token + 1, str(row), row.url, row.body.encode(), secrets, now)
-        return _Claimed(letter, row.owner_id, row.target, row.type == messages.PING, row.tries + 1)
+        return _Claimed(
+            letter, row.owner_id, row.target, str(row.endpoint_id or ""), row.type == messages.PING, row.tries + 1
+        )
 
     def _secrets(self, row: WebhookDelivery, now: datetime) -> tuple[str, ...] | None:
         """What signs it; None where its endpoint is disabled."""
@@ -183,7 +187,8 @@ class Deliverer:
             return
         with transaction.atomic():
             now = self._now()
-            for claimed, outcome in self._unwritten:
+            # In one order on every host: each note locks the message's endpoint.
+            for claimed, outcome in sorted(self._unwritten, key=lambda each: each[0].endpoint):
                 self._note(claimed, outcome, now)
         for claimed, _outcome in self._unwritten:
             self._under_way.pop(claimed.letter.seq, None)

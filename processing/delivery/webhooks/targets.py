@@ -33,7 +33,7 @@ def require_allowed(url: str) -> str:
     """The URL as it is kept. Raises `URLNotAllowed`, also for a name that stands for a private address. A name that
     cannot be looked up just now is taken: it is looked up again when there is something to send."""
     parsed = parse(url)
-    if _is_private(parsed.host, port_of(parsed)):
+    if _is_private(host_of(parsed), port_of(parsed)):
         raise _private()
     return str(parsed)
 
@@ -47,17 +47,22 @@ def parse(url: str) -> httpx.URL:
         port = port_of(parsed)
     except (httpx.InvalidURL, ValueError):
         raise URLNotAllowed("This is no URL.") from None
-    if not parsed.host:
+    if not parsed.raw_host:
         raise URLNotAllowed("The URL names no host.")
     if "@" in re.split("[/?]", url.partition("://")[2])[0]:
         raise URLNotAllowed("The URL holds a user name or a password. Put a token into the path instead.")
     try:
-        require_public_name(parsed.host, settings.API_V2_WEBHOOK_NETWORKS)
+        require_public_name(host_of(parsed), settings.API_V2_WEBHOOK_NETWORKS)
     except AddressNotAllowed:
         raise _private() from None
     if port not in _DEFAULT_PORTS.values() and not _LOWEST_FREE_PORT <= port <= _HIGHEST_PORT:
         raise URLNotAllowed("The port must be 80, 443 or one from 1024 on.")
     return parsed
+
+
+def host_of(url: httpx.URL) -> str:
+    """The host as it is asked for, international names in their ASCII form: decoding it again may fail."""
+    return url.raw_host.decode("ascii")
 
 
 def port_of(url: httpx.URL) -> int:
@@ -71,7 +76,7 @@ def target(url: str) -> str:
         parsed = parse(url)
     except URLNotAllowed:
         return ""
-    return f"{parsed.host}:{port_of(parsed)}"
+    return f"{host_of(parsed)}:{port_of(parsed)}"
 
 
 def _private() -> URLNotAllowed:

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -36,7 +37,7 @@ class Job:
 
     def packed(self) -> dict[str, Any]:
         options = dataclasses.asdict(self.options)
-        options["only"] = None if self.options.only is None else sorted(self.options.only)
+        options["only"] = None if self.options.only is None else _spans(self.options.only)
         limits = dataclasses.asdict(self.limits)
         page = {"number": self.number, "passages": list(self.passages)}
         return {"verb": self.verb, "format": self.format, "options": options, "limits": limits, **page}
@@ -44,9 +45,24 @@ class Job:
     @classmethod
     def unpacked(cls, data: dict[str, Any]) -> Job:
         only = data["options"].pop("only")
-        options = ReadOptions(**data["options"], only=None if only is None else frozenset(only))
+        options = ReadOptions(**data["options"], only=None if only is None else _numbers(only))
         page = data["number"], tuple(data["passages"])
         return cls(data["verb"], data["format"], options, Limits(**data["limits"]), *page)
+
+
+def _spans(numbers: Collection[int]) -> list[list[int]]:
+    """The first and the last of each run of numbers: a message holds no hundred thousand of them."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return spans
+
+
+def _numbers(spans: Iterable[list[int]]) -> frozenset[int]:
+    return frozenset(number for first, last in spans for number in range(first, last + 1))
 
 
 def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoReturn:
