@@ -98,7 +98,7 @@ class Phase:
 
 
 def reading_a_pdf(stage: Stage) -> tuple[str, None]:
-    return _at_page(stage, stage.caller.submit("long.pdf", LONG, model="viewer")), None
+    return _at_page(stage, stage.caller.submit("long.pdf", LONG, model="viewer", vision_mode="force_vision")), None
 
 
 def recognising_a_scan(stage: Stage) -> tuple[str, None]:
