@@ -75,11 +75,13 @@ def test_the_built_in_model_answers_where_none_is_named(caller: Caller) -> None:
     assert (body["status"], body["model_used"]) == ("completed", "local")
 
 
-def test_a_document_that_is_too_long_fails_in_words(caller: Caller) -> None:
+def test_of_a_document_that_is_too_long_it_gets_passages(caller: Caller) -> None:
     until(lambda: offered(caller))
     body = caller.ended(caller.submit("long.txt", b"many words " * 20_000, **SHORT))
-    assert body["status"] == "failed"
-    assert "longer than this model can read" in body["error"], body
+    assert body["status"] == "completed", body
+    context = body["result"]["processing_metadata"]["context"]
+    assert context["way"] == "passages"
+    assert context["characters_given"] < context["characters_read"] / 2
 
 
 def test_a_killed_model_is_served_again(service: RunningService, caller: Caller) -> None:

@@ -38,7 +38,7 @@ def test_it_works(service: RunningService, receiver: StandIn) -> None:
     with httpx.Client(base_url=service.url, headers=headers, trust_env=False) as client:
 
         def ask() -> str:
-            fields = {"prompt": "What is the total?", "model": "local", "webhook_url": receiver.url}
+            fields = {"prompt": "What is the total?", "model": "local", "webhook_url": receiver.url, "dedupe": "false"}
             file = {"file": ("a.txt", b"The total is 12 euros.", "text/plain")}
             reply = client.post("/api/v2/process", data=fields, files=file)
             assert reply.status_code == 200, reply.text

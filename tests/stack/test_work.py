@@ -131,7 +131,9 @@ def test_a_provider_answers_where_no_model_is_named(caller: Caller, upstream: St
 
 def test_a_model_that_sees_gets_every_page_as_a_picture(caller: Caller, upstream: StandIn) -> None:
     upstream.script(stand_in.answer("A picture."))
-    caller.ended(caller.submit("three.pdf", samples.pdf("one", "two", "three"), model="viewer", vision_mode="force_vision"))
+    caller.ended(
+        caller.submit("three.pdf", samples.pdf("one", "two", "three"), model="viewer", vision_mode="force_vision")
+    )
     assert json.dumps(upstream.last.json).count("data:image/jpeg;base64,") == 3
 
 
