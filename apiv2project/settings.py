@@ -221,7 +221,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": API_V2_VERSION,
     "OAS_VERSION": "3.1.0",  # the parameters' own JSON schema is part of it
     "ENUM_NAME_OVERRIDES": {
-        "AcceptedState": "processing.api.process_fields.ACCEPTED",
         "ConversionSource": "processing.api.docling_fields.SOURCES",
         "ConversionState": "processing.api.docling_fields.CONVERTED",
         "ConversionTarget": "processing.api.docling_fields.TARGETS",

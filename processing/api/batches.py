@@ -24,7 +24,13 @@ from processing.access.idempotency import Attempt
 from processing.access.models import ApiKey
 from processing.api import repeats, throttling
 from processing.api.actors import actor
-from processing.api.authentication import ApiKeyAuthentication, BrowserSession, TokenAuthentication, caller
+from processing.api.authentication import (
+    ApiKeyAuthentication,
+    BrowserSession,
+    BrowserSessionScheme,
+    TokenAuthentication,
+    caller,
+)
 from processing.api.batch_fields import (
     BatchCancelledSerializer,
     BatchListSerializer,
@@ -63,6 +69,13 @@ class HeaderSession(BrowserSession):
             bodiless.environ = received.environ  # which a copy lacks
         bodiless.POST = QueryDict()
         super().enforce_csrf(cast(Request, bodiless))
+
+
+class HeaderSessionScheme(BrowserSessionScheme):  # type: ignore[no-untyped-call]
+    """How the OpenAPI description shows it."""
+
+    target_class = HeaderSession
+    name = "HeaderSession"
 
 
 class JsonLines(BaseRenderer):

@@ -42,6 +42,11 @@ class Described(AutoSchema):
             said = said[min(said, key=str)]
         return bool(is_list_serializer(said))
 
+    def get_operation_id(self) -> str:
+        name: str = super().get_operation_id()
+        is_list = getattr(self.view, "action", "") == "list"
+        return name.removesuffix("_retrieve") + "_list" if is_list and name.endswith("_retrieve") else name
+
     def get_auth(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = super().get_auth()
         is_open = any(isinstance(each, PublicEndpoint) for each in self.view.get_permissions())
