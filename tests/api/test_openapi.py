@@ -92,11 +92,12 @@ def test_each_way_in_is_described(description: dict[str, Any]) -> None:
         "HeaderKey": ("apiKey", None),
         "Token": ("http", "JWT"),
         "BrowserSession": ("apiKey", None),
+        "HeaderSession": ("apiKey", None),
     }
     ways = [set(each) for each in description["paths"]["/api/v2/process"]["post"]["security"]]
-    assert ways == [{"ApiKey"}, {"Token"}, {"BrowserSession"}]
+    assert ways == [{"ApiKey"}, {"Token"}, {"BrowserSession", "HeaderSession"}]
     ways = [set(each) for each in description["paths"]["/v1/convert/file"]["post"]["security"]]
-    assert ways == [{"HeaderKey"}, {"ApiKey"}, {"Token"}, {"BrowserSession"}]
+    assert ways == [{"HeaderKey"}, {"ApiKey"}, {"Token"}, {"BrowserSession", "HeaderSession"}]
     assert not any(description["paths"]["/api/v1/auths/signin"]["post"].get("security", []))
 
 
