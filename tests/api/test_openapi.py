@@ -95,9 +95,9 @@ def test_each_way_in_is_described(description: dict[str, Any]) -> None:
         "HeaderSession": ("apiKey", None),
     }
     ways = [set(each) for each in description["paths"]["/api/v2/process"]["post"]["security"]]
-    assert ways == [{"ApiKey"}, {"Token"}, {"BrowserSession", "HeaderSession"}]
+    assert ways == [{"ApiKey"}, {"Token"}, {"BrowserSession"}]
     ways = [set(each) for each in description["paths"]["/v1/convert/file"]["post"]["security"]]
-    assert ways == [{"HeaderKey"}, {"ApiKey"}, {"Token"}, {"BrowserSession", "HeaderSession"}]
+    assert ways == [{"HeaderKey"}, {"ApiKey"}, {"Token"}, {"BrowserSession"}]
     assert not any(description["paths"]["/api/v1/auths/signin"]["post"].get("security", []))
 
 
