@@ -26,6 +26,7 @@ import httpx
 from benchmarks.client import Client, RefusedError, UnendingError
 from benchmarks.compare import same_date, same_name, same_number
 from benchmarks.service import fresh_service
+from processing.pipeline.evidence import plain
 
 READING_PROMPT = "Extract the text"
 
@@ -95,7 +96,8 @@ def pages_of(reading: str) -> dict[int, str]:
 
 
 def squeeze(text: str) -> str:
-    return " ".join(text.split())
+    """Without blanks and without Markdown's marks, which a citation leaves out."""
+    return re.sub(r"\s+", "", plain(text))
 
 
 def evaluate(
