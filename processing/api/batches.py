@@ -17,7 +17,6 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from processing.access import budgets, idempotency
 from processing.access.idempotency import Attempt
@@ -42,6 +41,7 @@ from processing.api.batch_fields import (
 from processing.api.batch_files import BatchUploadHandler
 from processing.api.batch_items import Plan
 from processing.api.errors import ProblemSerializer
+from processing.api.negotiation import OptionsInJson
 from processing.api.requests import request_id
 from processing.api.tasks import EndSerializer, NewestFirst
 from processing.api.upload import take_in
@@ -93,7 +93,7 @@ class Zip(BaseRenderer):
     charset = None
 
 
-class BatchViewSet(ViewSet):
+class BatchViewSet(OptionsInJson):
     """Many tasks at once."""
 
     parser_classes = [MultiPartParser]

@@ -11,10 +11,10 @@ from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
+from processing.api.negotiation import OptionsInJson
 from processing.api.status import identifier
 from processing.errors import NotFound
 from processing.pipeline.page_view import MarkedPage, page_view
@@ -67,7 +67,7 @@ class MarkedPageSerializer(serializers.Serializer[Any]):
     citations = MarkedCitationSerializer(many=True)
 
 
-class PageViewSet(ViewSet):
+class PageViewSet(OptionsInJson):
     """Pages of the caller's own tasks."""
 
     renderer_classes = [JSONRenderer, PngRenderer]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from processing.queue import worker
 from tests import samples
+from tests.api.routes import NOBODYS
 from tests.conftest import Tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,3 +87,17 @@ def test_a_document_that_is_gone(alice: Tenant) -> None:
     assert alice.client.delete(f"/api/v2/upload/{document['file_id']}").status_code == 204
     response = alice.client.get(f"/api/v2/tasks/{task}/pages/1.png")
     assert (response.status_code, response.json()["code"]) == (422, "document_gone")
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted"),
+    [
+        (f"/api/v2/tasks/{NOBODYS}/pages/1.png", "image/png"),
+        (f"/api/v2/batches/{NOBODYS}/results?format=jsonl", "*/*"),
+        (f"/api/v2/batches/{NOBODYS}/results", "application/zip"),
+    ],
+)
+def test_what_a_view_can_do_is_told_in_json_whatever_is_accepted(alice: Tenant, path: str, accepted: str) -> None:
+    response = alice.client.options(path, HTTP_ACCEPT=accepted)
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+    assert "name" in response.json()
