@@ -49,7 +49,7 @@
     const busy = (isBusy) => {
         const [shown, gone] = isBusy ? [cancel, ask] : [ask, cancel];
         const hadFocus = document.activeElement === gone;
-        shown.hidden = shown.disabled = false;
+        shown.hidden = false;
         if (hadFocus) shown.focus();
         gone.hidden = true;
         outcome.hidden &&= !isBusy;
@@ -165,12 +165,14 @@
     });
     cancel.addEventListener("click", async () => {
         if (work?.url == null) return work?.abort();
-        cancel.disabled = true;
+        if (work.isEnding) return; // a button that is off would lose the focus
+        const ending = work;
+        ending.isEnding = true;
         try {
-            await playground.cancel(work.url, token);
+            await playground.cancel(ending.url, token);
         } catch (error) {
-            cancel.disabled = false;
-            if (work !== null) complain(playground.sentence(error));
+            ending.isEnding = false;
+            if (work === ending) complain(playground.sentence(error));
         }
     });
 

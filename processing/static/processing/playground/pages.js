@@ -4,6 +4,7 @@
 (() => {
     const playground = window.Playground;
     const [SIDE, LARGER] = [1400, 3000]; // pixels of a picture's longer side
+    const AROUND = 0.004; // of a side, between a passage and its mark
 
     playground.Pages = class {
         #url = "";
@@ -150,7 +151,12 @@
     // A mark round the passage, on a picture whose sides are 1.
     const rectangle = ({left, top, right, bottom}) => {
         const made = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-        const sides = {x: left, y: top, width: right - left, height: bottom - top};
+        const sides = {
+            x: left - AROUND,
+            y: top - AROUND,
+            width: right - left + 2 * AROUND,
+            height: bottom - top + 2 * AROUND,
+        };
         for (const [name, value] of Object.entries(sides)) made.setAttribute(name, String(value));
         return made;
     };
