@@ -305,13 +305,10 @@ class TestWhatGoesWrong:
 
 HOSTILE = [
     "What is the total amount due? '\"$(touch owned)`touch owned`\\ ! {x} %s #;&|<>*",
-    "@invoice.pdf",
+    "@invoice.pdf;type=text/html",
     "<invoice.pdf",
-    "total amount due;type=text/html",
-    "total\namount due'\n\ttouch owned\n",
-    "total amount \x1b[201~\ntouch owned\n due \u202e \x7f \\x41 !! 'a'",
-    'total amount """ + open("invoice.pdf") + """ \\',
-    "Ça coûte combien, 合計は？ 🙂",
+    'total\namount due\'\n\ttouch owned\n """ + open("invoice.pdf") + """ \\',
+    "total amount \x1b[201~\ntouch owned\n due \u202e \x7f \\x41 !! 'a' Ça coûte combien, 合計は？ 🙂",
 ]
 
 

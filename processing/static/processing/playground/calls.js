@@ -2,8 +2,8 @@
 "use strict";
 
 (() => {
-    const {hidden, spelled} = window.Playground;
     const playground = window.Playground;
+    const {hidden, spelled} = playground;
 
     // A word of a POSIX shell. What hides (a terminal may act on it while it is pasted) goes as octal bytes into $'…',
     // which bash, zsh, ksh, busybox and POSIX.1-2024 know.

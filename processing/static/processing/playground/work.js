@@ -58,14 +58,15 @@
     // `on` hears `status`, `progress` and `delta` with their data, and `lost` and `found` of the connection.
     playground.watch = (url, on) =>
         new Promise((resolve, reject) => {
-            let source, lost = false;
+            let source;
+            let lost = false;
             const end = (settle, value) => {
                 source.close();
                 settle(value);
             };
             const lose = (sentence) => {
+                if (!lost) on.lost(sentence); // once, however often it is tried
                 lost = true;
-                on.lost(sentence);
             };
             const open = () => {
                 source = new EventSource(`${url}/events`);
