@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from processing.admin import playground
+
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """django-unfold's navigation, in its own shape; icons are names of Material Symbols."""
@@ -16,7 +18,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "items": [
                 {"title": _("Overview"), "icon": "dashboard", "link": reverse("admin:index")},
-                _list(_("Tasks"), "assignment", "processing.task"),
+                *_tasks(request),
                 _list(_("Batches"), "stacks", "processing.batch"),
                 _list(_("Documents"), "description", "processing.storeddocument"),
             ],
@@ -62,6 +64,16 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
     ]
+
+
+def _tasks(request: HttpRequest) -> list[dict[str, Any]]:
+    """The list of tasks and the way to make one, whose address is below the list's."""
+    tasks = _list(_("Tasks"), "assignment", "processing.task")
+    link = reverse(playground.PAGE)
+    is_here = request.path == link
+    make = {"title": _("Playground"), "icon": "science", "link": link, "permission": playground.may_submit}
+    is_below = request.path.startswith(tasks["link"]) and not is_here
+    return [{**make, "active": is_here}, {**tasks, "active": is_below}]
 
 
 def _configuration(request: HttpRequest) -> list[dict[str, Any]]:

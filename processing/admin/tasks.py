@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from processing.admin import dashboard, rendering, task_actions, task_steps
+from processing.admin import dashboard, playground, rendering, task_actions, task_steps
 from processing.admin.base import LongList, ReadOnlyPage
 from processing.admin.documents import download_link
 from processing.admin.task_filters import (
@@ -66,7 +66,8 @@ class TaskPage(ReadOnlyPage, LongList):
     change_form_outer_before_template = "processing/admin/task_buttons.html"
 
     def get_urls(self) -> list[URLPattern]:
-        """What the dashboard fetches again; the page's buttons, each a form: a link would be followed unasked."""
+        """What the dashboard fetches again; the playground, which makes tasks; the page's buttons, each a form: a link
+        would be followed unasked."""
         own = [
             path(
                 f"<path:object_id>/{verb}/",
@@ -76,7 +77,8 @@ class TaskPage(ReadOnlyPage, LongList):
             for verb, view in (("cancel", self.cancel_one), ("retry", self.retry_one))
         ]
         live = path("live/", self.admin_site.admin_view(dashboard.live), name="processing_live")
-        return [live, *own, *super().get_urls()]
+        make = path("playground/", self.admin_site.admin_view(playground.page), name="processing_playground")
+        return [live, make, *own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         return super().get_queryset(request).defer(*HEAVY)

@@ -6,17 +6,19 @@ A stream is one object for both kinds of server: a WSGI server iterates it in a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
@@ -25,13 +27,16 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from processing.api import status
+from processing.api.authentication import BrowserSession
 from processing.delivery import events
 from processing.delivery.watching import Watcher
 from processing.errors import NotFound, ProcessingError
 from processing.tasks.models import Task
 
 MEDIA_TYPE = "text/event-stream"
-_BEAT = 15.0  # seconds; proxies and browsers take a silent connection for a dead one
+# Seconds. So often a watcher's credential is looked at again, however much there is to tell, and a comment is sent:
+# proxies and browsers take a silent connection for a dead one.
+_BEAT = 5.0
 _NUMBER = re.compile("[0-9]{1,18}")
 
 
@@ -67,6 +72,7 @@ class EventStream:
         """For a WSGI server."""
         woken = threading.Event()
         watcher = status.WATCH.join(self._seq, self._after, woken.set)
+        due = time.monotonic() + _BEAT
         try:
             yield events.RETRY + self._before
             while True:
@@ -76,10 +82,12 @@ class EventStream:
                     yield frames
                 if is_over:
                     return
-                if not woken.wait(_BEAT):
+                woken.wait(max(0.0, due - time.monotonic()))
+                if time.monotonic() >= due:
                     if not self.is_welcome():
                         return
                     yield events.BEAT
+                    due = time.monotonic() + _BEAT
         finally:
             watcher.leave()
 
@@ -88,6 +96,7 @@ class EventStream:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         watcher = status.WATCH.join(self._seq, self._after, lambda: _wake(loop, woken))
+        due = loop.time() + _BEAT
         try:
             yield events.RETRY + self._before
             while True:
@@ -97,13 +106,14 @@ class EventStream:
                     yield frames
                 if is_over:
                     return
-                try:
-                    async with asyncio.timeout(_BEAT):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
                         await woken.wait()
-                except TimeoutError:
+                if loop.time() >= due:
                     if not await is_welcome():
                         return
                     yield events.BEAT
+                    due = loop.time() + _BEAT
         finally:
             watcher.leave()
 
@@ -152,15 +162,23 @@ def respond(request: Request, told: EventStream) -> EventStreamResponse:
 
 
 def is_welcome(request: Request) -> bool:
-    """Whether who opened the stream could open it still: a key that was revoked meanwhile closes it."""
+    """Whether who opened the stream could open it still: it closes when their key was revoked meanwhile, or they have
+    signed out, or their account is closed."""
     try:
-        if request.auth is None:
-            return User.objects.filter(username=request.user.get_username(), is_active=True).exists()
+        if isinstance(request.successful_authenticator, BrowserSession):
+            return _is_signed_in(request)
         return any(each.authenticate(request) is not None for each in request.authenticators or ())
     except Error:  # That is not known now.
         return True
     except (APIException, ProcessingError):
         return False
+
+
+def _is_signed_in(request: Request) -> bool:
+    """Whether the session still says so; what the request knows of it is as old as the request."""
+    again = HttpRequest()
+    again.session = type(request._request.session)(request._request.session.session_key)
+    return bool(get_user(again).pk == request.user.pk)
 
 
 def _last_seen(request: Request) -> int | None:

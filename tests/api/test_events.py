@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.utils import timezone
 from rest_framework.request import Request
 
 from processing.access import audit, keys
 from processing.api import events, status, waiting
 from processing.api.authentication import ApiKeyAuthentication, BrowserSession
+from processing.delivery.events import RETRY, Event
 from processing.tasks.journal import keeping
 from processing.tasks.journal.contract import MOST, Entry, number
 from processing.tasks.models import Status, Task
@@ -102,14 +108,77 @@ def test_whose_key_is_revoked_is_not_welcome_any_more(alice: Tenant) -> None:
     assert not events.is_welcome(request)
 
 
-def test_whose_account_is_closed_is_not_welcome_any_more(alice: Tenant) -> None:
-    django_request = RequestFactory().get("/api/v2/tasks")
-    django_request.user = alice.user
-    request = Request(django_request, authenticators=[BrowserSession()])
-    assert request.user == alice.user
-    assert events.is_welcome(request)
-    type(alice.user).objects.update(is_active=False)
-    assert not events.is_welcome(request)
+class TestABrowser:
+    """Signed in to the admin site, and watching."""
+
+    @pytest.fixture
+    def browser(self, alice: Tenant) -> Client:
+        browser = Client()
+        browser.force_login(alice.user)
+        return browser
+
+    @pytest.fixture
+    def request_(self, alice: Tenant, browser: Client) -> Request:
+        django_request = RequestFactory().get("/api/v2/tasks")
+        django_request.user, django_request.session = alice.user, browser.session
+        request = Request(django_request, authenticators=[BrowserSession()])
+        assert request.user == alice.user
+        assert events.is_welcome(request)
+        return request
+
+    def test_that_has_signed_out_is_not_welcome_any_more(self, request_: Request, browser: Client) -> None:
+        browser.logout()
+        assert not events.is_welcome(request_)
+
+    def test_whose_account_is_closed(self, request_: Request, alice: Tenant) -> None:
+        type(alice.user).objects.update(is_active=False)
+        assert not events.is_welcome(request_)
+
+    def test_whose_password_was_changed(self, request_: Request, alice: Tenant) -> None:
+        alice.user.set_password("another long password")
+        alice.user.save()
+        assert not events.is_welcome(request_)
+
+    def test_whose_session_has_run_out(self, request_: Request) -> None:
+        Session.objects.update(expire_date=timezone.now())
+        assert not events.is_welcome(request_)
+
+
+class Talkative:
+    """A watcher for whom there is always more."""
+
+    is_over = False
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def take(self) -> list[Event]:
+        self._wake()
+        return [Event(1, b"more")]
+
+    def leave(self) -> None:
+        """Nothing is kept."""
+
+
+@pytest.mark.parametrize("way", ["thread", "loop"])
+def test_who_is_not_welcome_is_told_no_more_however_much_there_is(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(status.WATCH, "join", lambda _seq, _after, wake: Talkative(wake))
+    monkeypatch.setattr(events, "_BEAT", 0.0)
+    stream = events.EventStream(1, None, lambda: False)
+
+    async def refuse() -> bool:
+        return False
+
+    async def in_loop() -> list[bytes]:
+        told: list[bytes] = []
+        async for frame in stream.in_loop(refuse):
+            told.append(frame)
+            if len(told) == 100:
+                break
+        return told
+
+    told = list(itertools.islice(stream.in_thread(), 100)) if way == "thread" else asyncio.run(in_loop())
+    assert told == [RETRY, b"more"]
 
 
 @pytest.mark.parametrize("path", ["status/{}", "tasks/{}"])

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 PLACES = 7  # of those who wait, in the one web process with 16 threads
 TEXT = b"The total is 108 euros."
+REVOKE = "from processing.access import audit, keys; keys.revoke(keys.find({!r}).pk, by=audit.SERVICE)"
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,23 @@ def test_a_task_that_is_cancelled_ends_its_stream(client: httpx.Client, caller: 
         caller.http.delete(f"/api/v2/tasks/{task}")
         seen.extend(stream)
     assert (seen[-1].name, seen[-1].data["status"]) == ("done", "cancelled")
+
+
+def test_a_stream_ends_soon_after_its_key_is_revoked(
+    client: httpx.Client, service: RunningService, speaker: Speaker
+) -> None:
+    """Although the model goes on speaking."""
+    key = service.key
+    task = ask(Caller(service, key=key))
+    seen: list[Event] = []
+    with watching(client, task, headers={"Authorization": f"Bearer {key}"}) as response:
+        stream = events(response)
+        speaker.say()
+        read_until(stream, seen, "The total ")
+        service.manage("shell", "--no-imports", "-c", REVOKE.format(key))
+        seen.extend(stream)
+    assert (text(seen), seen[-1].name) == ("The total ", "delta")
+    assert client.get(f"/api/v2/tasks/{task}", headers={"Authorization": f"Bearer {key}"}).status_code == 401
 
 
 def test_a_submission_can_be_its_own_stream(caller: Caller, speaker: Speaker) -> None:
