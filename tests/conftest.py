@@ -20,7 +20,8 @@ from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
 from processing.api import status
-from processing.operations import figures
+from processing.counters import pending
+from processing.operations import figures, measuring
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
 from processing.tasks.journal import keeping, scribe
@@ -107,6 +108,8 @@ def _forget() -> None:
         counting,
         leases,
         figures,
+        measuring,
+        pending,
         scribe,
         keeping,
         status.WATCH,
