@@ -41,12 +41,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A name without the prefix, what it says, the names of its labels, and how many of its smallest units make one."""
+    """A name without the prefix, what it says, the names of its labels, and how many of its smallest units make one.
+
+    `known` are values of a single label that are told from the beginning, at 0: the first rise of a series that was not
+    there before is seen by nobody.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
     unit: int = 1
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ COMPLETED = _(Counter("completed_tasks_total", "Tasks that were answered."))
 FAILED = _(Counter("failed_tasks_total", "Tasks that ended without an answer, by the error's code.", ("code",)))
 CANCELLED = _(Counter("cancelled_tasks_total", "Tasks that were cancelled."))
 RETRIED = _(Counter("retried_tasks_total", "Ended tasks that were put back in line."))
-ENDED_ATTEMPTS = _(Counter("ended_attempts_total", "Attempts at tasks that ended, by how; those cut short by a cancel are not among them.", ("ending",)))
+ENDED_ATTEMPTS = _(Counter("ended_attempts_total", "Attempts at tasks that ended, by how; those cut short by a cancel are not among them.", ("ending",), known=("completed", "failed", "given_back", "interrupted", "lost")))
 ENDED_BY_MODEL = _(Counter("ended_tasks_by_model_total", "Tasks that ended, by the model and how.", ("model", "status")))
 PROCESSING = _(Summary("processing_time_seconds", "Seconds that completed tasks were worked on; the quantiles are of the latest 1000 of the last 10 minutes.", unit=SECONDS, of_late=True))
 WORKED = _(Histogram("processing_duration_seconds", "Seconds that completed tasks were worked on, by bucket.", unit=SECONDS))
@@ -127,9 +132,9 @@ PROVIDER_SECONDS = _(Summary("provider_answer_seconds", "Seconds that answers of
 CACHE_LOOKUPS = _(Counter("cache_lookups_total", "Looks for a stored reading or a stored answer (model): hit or miss.", ("cache", "result")))
 
 # The door, and webhooks.
-REFUSED = _(Counter("refused_requests_total", "Requests refused for a limit or for want of means, by code: rate_limited, queue_full, disk_full and others.", ("code",)))
-WEBHOOK_TRIES = _(Counter("webhook_tries_total", "Tries to deliver a webhook: taken, or why not.", ("outcome",)))
-WEBHOOK_ENDED = _(Counter("webhook_messages_total", "Webhooks that ended: delivered, failed or discarded.", ("state",)))
+REFUSED = _(Counter("refused_requests_total", "Requests refused for a limit or for want of means, by code: rate_limited, queue_full, disk_full and others.", ("code",), known=("rate_limited", "too_many_waiting", "queue_full", "memory_pressure", "disk_full")))
+WEBHOOK_TRIES = _(Counter("webhook_tries_total", "Tries to deliver a webhook: taken, or why not.", ("outcome",), known=("taken",)))
+WEBHOOK_ENDED = _(Counter("webhook_messages_total", "Webhooks that ended: delivered, failed or discarded.", ("state",), known=("delivered", "failed", "discarded")))
 
 # Looked up when somebody asks. Of the whole service:
 UP = _(Gauge("up", "1 while the database answers; 0: only what this host knows by itself is told."))

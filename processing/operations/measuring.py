@@ -89,7 +89,8 @@ def _gauge(metric: Gauge, samples: Iterable[Sample]) -> Family:
 
 def _counted(metric: Metric, amounts: Amounts, durations: Iterable[tuple[float, float]]) -> Family:
     """A metric without labels is there from the beginning, at 0, so that its first rise is seen as one."""
-    found = amounts or ({} if metric.labels else {(): {}})
+    beginning: Amounts = {(value,): {} for value in metric.known} if metric.labels else {(): {}}
+    found = {**beginning, **amounts}
     if isinstance(metric, Counter):
         counter = CounterMetricFamily(PREFIX + metric.name, metric.help, labels=metric.labels)
         for labels, parts in found.items():
