@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.postgres.server import Server
 from tests.stack.service import ROOT, environment_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 PROCESSES, EACH = 4, 60
-# In orders of their own, half of them undone; whoever counts holds what it has counted until it is told to go on.
+# Each counts in an order of its own, and undoes every other transaction.
 COUNT = f"""
 import random
 from django.db import connection, transaction
@@ -52,10 +51,10 @@ with transaction.atomic():
 """
 
 
-@pytest.fixture
-def environment(tmp_path: Path, database_url: str) -> dict[str, str]:
-    found = environment_for(tmp_path, 0, DATABASE_URL=database_url, OPEN_WEBUI_LOG_LEVEL="ERROR")
-    found = {**found, "PORT": "3000", "HOME": os.devnull}
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> dict[str, str]:
+    url = postgres.create_database("counters")
+    found = environment_for(tmp_path_factory.mktemp("counters"), 3000, DATABASE_URL=url, OPEN_WEBUI_LOG_LEVEL="ERROR")
     done = subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=found)
     assert done.returncode == 0
     return found
