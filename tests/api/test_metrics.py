@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from prometheus_client import REGISTRY, generate_latest
 
 from processing.counters import ledger, pending
 from processing.counters.series import Series
@@ -105,9 +106,18 @@ def test_a_refusal_is_counted_by_its_code(alice: Tenant, monkeypatch: pytest.Mon
     assert amounts.get(Series("refused_requests_total", "", ("rate_limited",)), 0) == replies.count(429) == 3
 
 
-def test_a_method_of_a_callers_own_making_is_no_label() -> None:
-    from prometheus_client import REGISTRY, generate_latest
+@pytest.mark.parametrize("length", ["many", "-1", str(1 << 40)])
+def test_a_length_that_is_none_is_no_size(length: str) -> None:
+    before = body_bytes()
+    assert Client(raise_request_exception=False).get("/api/v2/health", CONTENT_LENGTH=length).status_code != 500
+    assert body_bytes() == before
 
+
+def body_bytes() -> float:
+    return max(0.0, REGISTRY.get_sample_value("django_http_requests_body_total_bytes_sum") or 0.0)
+
+
+def test_a_method_of_a_callers_own_making_is_no_label() -> None:
     Client().generic("CANARYMETHOD", "/api/v2/health")
     assert b"CANARYMETHOD" not in generate_latest(REGISTRY)
     assert b"invalid method" in generate_latest(REGISTRY)
