@@ -47,12 +47,20 @@ def _no_placeholder(value: str) -> str:
     return value
 
 
+def _token(value: str) -> str:
+    """What a header can carry, and nobody guesses."""
+    if value and not re.fullmatch(r"[\x21-\x7e]{16,500}", value):
+        raise ValueError("this takes 16 to 500 printable ASCII characters without spaces")
+    return value
+
+
 def _threads(read: dict[str, Any]) -> int:
     """On PostgreSQL each has a connection of its own, and those of a host must fit into the server's default of 100."""
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
 
 
-_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")  # what they hold is in no terminal and no log
+# What they hold is in no terminal and no log.
+_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "API_V2_METRICS_TOKEN")
 
 
 def _path(value: str) -> str:
@@ -117,6 +125,9 @@ class Environment(BaseModel):
     local_llm_context: int = Field(8192, alias="API_V2_LOCAL_LLM_CONTEXT", ge=256, le=1_048_576)
     local_llm_idle: int = Field(300, alias="API_V2_LOCAL_LLM_IDLE", ge=1, le=86_400)
     webhook_networks: Networks = Field([], alias="API_V2_WEBHOOK_NETWORKS")
+    metrics_token: Annotated[str, AfterValidator(_token)] = Field("", alias="API_V2_METRICS_TOKEN")
+    metrics_host: str = Field("", alias="API_V2_METRICS_HOST")
+    metrics_port: int | None = Field(None, alias="API_V2_METRICS_PORT", ge=1, le=65535)
     debug: bool = Field(default=False, alias="DEBUG")
     log_level: Upper = Field("INFO", alias="OPEN_WEBUI_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     src_log_levels: Json[dict[str, str]] = Field(default_factory=dict, alias="SRC_LOG_LEVELS")

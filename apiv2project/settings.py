@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "processing.api.requests.RequestMiddleware",
     "processing.api.requests.AddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -69,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "processing.api.request_metrics.RequestMetricsMiddleware",
     "axes.middleware.AxesMiddleware",  # the last, so that it sees what the view answered
 ]
 
@@ -144,6 +146,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 DATA_UPLOAD_MAX_NUMBER_FILES = 1002  # those of a batch, its list of items, and one more, to be refused as such
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+WEB_METRICS_DIR = DATA_DIR / "metrics"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -185,6 +188,7 @@ SECURE_PROXY_SSL_HEADER = (
     ("HTTP_" + ENV.proxy_https_header.upper().replace("-", "_"), "https") if ENV.proxy_https_header else None
 )
 SECURE_SSL_REDIRECT = ENV.https
+SECURE_REDIRECT_EXEMPT = [r"^metrics$"]  # Prometheus asks from beside the service, past the proxy that speaks HTTPS
 SECURE_HSTS_SECONDS = 63_072_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV.https
 SECURE_HSTS_PRELOAD = ENV.https

@@ -35,6 +35,10 @@ def main() -> None:
     lifeline.end_with_server()
     from django.conf import settings
 
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.WEB_METRICS_DIR)  # prometheus_client looks on its import
+    from processing.operations import web_metrics
+
+    web_metrics.begin()
     from apiv2project.wsgi import application
 
     import_module(settings.ROOT_URLCONF)  # all views are loaded before the fork: the processes share the memory

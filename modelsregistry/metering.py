@@ -5,6 +5,7 @@ A provider is paid for what it read and wrote, also where the answer broke off, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -38,6 +39,11 @@ class Meter(Protocol):
         """Note what a request took, as far as it is known; `model` is a public id. Must not raise."""
         ...
 
+    def request_ended(self, provider: str, outcome: str, seconds: float) -> None:
+        """Note how a request went, and how long it took: `answered`, `interrupted`, or the error's code. Must not
+        raise."""
+        ...
+
 
 class Unmetered:
     """For those who count nothing."""
@@ -46,6 +52,9 @@ class Unmetered:
         return
 
     def spent(self, model: str, usage: Usage, cost: Decimal | None) -> None:
+        return
+
+    def request_ended(self, provider: str, outcome: str, seconds: float) -> None:
         return
 
 
@@ -58,10 +67,12 @@ class Call:
     request: GenerationRequest
     on_text: Callable[[str], None] = ignore_text
     _heard: int = field(default=0, init=False)
+    _began: float = field(default=0.0, init=False)
 
     def announce(self) -> None:
         """Raises `ModelForbidden`."""
         self.meter.require(bound(self.request, self.model))
+        self._began = time.monotonic()
 
     def hear(self, piece: str) -> None:
         """Pass a piece of the answer on."""
@@ -69,10 +80,12 @@ class Call:
         self.on_text(piece)
 
     def answered(self, result: GenerationResult) -> None:
+        self._tell("answered")
         self._settle(result.usage)
 
     def failed(self, error: ModelError) -> None:
         """What the provider said that it took; else our estimate, unless the provider never got to work."""
+        self._tell(error.code)
         if error.usage is not None:
             self._settle(error.usage)
         elif self._heard or isinstance(error, ModelTimeout):
@@ -80,7 +93,11 @@ class Call:
 
     def interrupted(self) -> None:
         """Somebody stopped it: the provider had the whole question."""
+        self._tell("interrupted")
         self._settle(self._estimate())
+
+    def _tell(self, outcome: str) -> None:
+        self.meter.request_ended(self.model.provider.name, outcome, time.monotonic() - self._began)
 
     def _estimate(self) -> Usage:
         return Usage(size.likely(self.request), size.likely_tokens(self._heard), estimated=True)

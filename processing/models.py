@@ -10,6 +10,7 @@ from processing.access.models import (
     SignIn,
     UsageOfDay,
 )
+from processing.counters.models import CounterChange, CounterTotal
 from processing.delivery.webhooks.models import SigningSecret, WebhookDelivery, WebhookEndpoint
 from processing.documents.models import StoredDocument
 from processing.pipeline.models import CachedResult
@@ -25,6 +26,8 @@ __all__ = [
     "CachedResult",
     "CallerLimits",
     "ConfigurationRevision",
+    "CounterChange",
+    "CounterTotal",
     "Duty",
     "IdempotencyKey",
     "Reservation",

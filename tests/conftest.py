@@ -20,7 +20,8 @@ from processing.access import keys
 from processing.access.models import ApiKey
 from processing.access.rates import allowances, counting, leases
 from processing.api import status
-from processing.operations import figures
+from processing.counters import pending
+from processing.operations import figures, measuring
 from processing.queue import admission, line, pace
 from processing.runtime import configuration
 from processing.tasks.journal import keeping, scribe
@@ -50,6 +51,14 @@ def audit_is_emptied_between_tests() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(operations, "execute_sql_flush", flush_audit_too)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_written_in_the_background() -> Iterator[None]:
+    """What is counted for later a test has written itself: a timer would write in the middle of another test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "_MOMENT", 100_000.0)
         yield
 
 
@@ -107,6 +116,8 @@ def _forget() -> None:
         counting,
         leases,
         figures,
+        measuring,
+        pending,
         scribe,
         keeping,
         status.WATCH,

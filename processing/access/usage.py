@@ -12,7 +12,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import DateField, Func, Sum
 
+from processing import metrics
 from processing.access.models import ApiKey, UsageOfDay
+from processing.metrics import Increment
 
 # By the database's clock, so that hosts need not agree on the date; in PostgreSQL also within a transaction.
 _TODAY = {"sqlite": "DATE('now')", "postgresql": "(STATEMENT_TIMESTAMP() AT TIME ZONE 'UTC')::date"}
@@ -81,6 +83,19 @@ def record(account: Account, spent: Sequence[Spent], *, ended: str = "", failed:
         found.tasks, found.failed = 1, int(failed)
     for model, found in sorted(sums.items()):  # In one order, so that two who add wait for one another at most once.
         _add(account, model, found)
+
+
+def counts(spent: Sequence[Spent]) -> tuple[Increment, ...]:
+    """What was spent, as the metrics count it."""
+    return tuple(
+        each
+        for part in spent
+        for each in (
+            *metrics.TOKENS.by(part.input_tokens, part.model, "input"),
+            *metrics.TOKENS.by(part.output_tokens, part.model, "output"),
+            *metrics.COST.by(float(part.cost or 0), part.model),
+        )
+    )
 
 
 def by_day(owner_id: int, since: date) -> list[dict[str, Any]]:

@@ -19,11 +19,12 @@ from django.views.defaults import server_error as html_server_error
 from rest_framework import exceptions, serializers
 
 from modelsregistry.errors import ModelError
-from processing import errors
+from processing import errors, metrics
 from processing.access import lockout
 from processing.api import throttling
 from processing.api.addresses import client_address
 from processing.api.requests import MalformedAddress, request_id
+from processing.counters import pending
 from processing.documents import space
 
 logger = logging.getLogger(__name__)
@@ -194,6 +195,8 @@ def _of_processing_error(request: HttpRequest, exc: errors.ProcessingError) -> H
     status = _STATUS_BY_CODE.get(exc.code)
     if status is None:
         status = next((_STATUS_BY_FAMILY[kind] for kind in type(exc).__mro__ if kind in _STATUS_BY_FAMILY), 500)
+    if isinstance(exc, (errors.LimitReached, errors.ServiceUnavailable)):
+        pending.count(*metrics.REFUSED.by(1, exc.code))
     more: dict[str, Any] = {"errors": exc.errors, "retry_after": exc.retry_after}
     if isinstance(exc, errors.RateExceeded):
         more |= {**_QUOTA_EXCEEDED, "violated-policies": exc.policies}

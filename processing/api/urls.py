@@ -19,6 +19,7 @@ from processing.api import (
     config,
     docling,
     health,
+    metrics,
     models,
     ollama_tags,
     pages,
@@ -94,6 +95,7 @@ urlpatterns = [
     re_path(r"^api/v2/docs/?$", _docs, name="docs"),
     re_path(_PAGE + r"\.png$", pages.PageViewSet.as_view({"get": "picture"}), name="task-page-picture"),
     re_path(_PAGE + r"\.json$", pages.PageViewSet.as_view({"get": "places"}), name="task-page-places"),
+    re_path(r"^metrics/?$", metrics.scraped, name="metrics"),
     path("api/v2/", include(v2.urls)),
     *site.urls,
 ]

@@ -15,8 +15,10 @@ from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Now
 
+from processing import metrics
 from processing.access import audit
 from processing.access.audit import Actor, Target
+from processing.counters import ledger
 from processing.documents import store
 from processing.errors import InvalidInput, NotFound
 from processing.queue import admission
@@ -123,6 +125,7 @@ def create(asked: Asked, parameters: Parameters, bind: Callable[[int], None] = l
         tasks = (_task(batch, item) for item in items)
         while some := list(islice(tasks, _WRITTEN_AT_ONCE)):
             Task.objects.bulk_create(some)
+        ledger.add(*metrics.SUBMITTED.by(len(items)))
         bind(batch.seq)
     if not items:
         batches.close(batch.seq)

@@ -1,4 +1,5 @@
-"""What one claim spends: set aside in the caller's budgets before each request to a model, and added up."""
+"""What one claim spends: set aside in the caller's budgets before each request to a model, and added up, with what
+else is counted of its work."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from decimal import Decimal
 from modelsregistry.contract import Usage
 from modelsregistry.errors import ModelForbidden
 from modelsregistry.metering import Bound
+from processing import metrics
 from processing.access.budgets import Need
 from processing.access.usage import Spent
 from processing.errors import ProcessingError
+from processing.metrics import Increment
 from processing.tasks import spending
 from processing.tasks.lifecycle import Claim
 
@@ -25,12 +28,22 @@ class ClaimMeter:
         self._claim = claim
         self.deadline = deadline
         self._spent: list[Spent] = []
+        self._counted: list[Increment] = []
         self.has_reserved = False
 
     @property
     def total(self) -> tuple[Spent, ...]:
         """All that was spent, request by request."""
         return tuple(self._spent)
+
+    @property
+    def counted(self) -> tuple[Increment, ...]:
+        """All that is to be counted when the claim ends."""
+        return tuple(self._counted)
+
+    def count(self, *increments: Increment) -> None:
+        """Count it with the end of the claim."""
+        self._counted += increments
 
     def require(self, bound: Bound) -> None:
         """Set the bound aside beside what was spent already. Raises `ModelForbidden`, from what `budgets.reserve`
@@ -46,3 +59,8 @@ class ClaimMeter:
 
     def spent(self, model: str, usage: Usage, cost: Decimal | None) -> None:
         self._spent.append(Spent(model, usage.input_tokens, usage.output_tokens, cost))
+
+    def request_ended(self, provider: str, outcome: str, seconds: float) -> None:
+        self.count(*metrics.PROVIDER_REQUESTS.by(1, provider, outcome))
+        if outcome == "answered":
+            self.count(*metrics.PROVIDER_SECONDS.observed(seconds, provider))

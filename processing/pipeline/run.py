@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from modelsregistry import generation, registry, secrets
 from modelsregistry.contract import GenerationRequest, GenerationResult
 from modelsregistry.generation import Listener
 from modelsregistry.registry import ModelEntry
+from processing import metrics
 from processing.access import model_access
 from processing.documents.contract import ReadOptions
 from processing.documents.models import StoredDocument
@@ -67,7 +69,7 @@ def _run(
     report = _Reporter(claim, telling)
     kept = Kept(claim, options, parameters, deadline, report.note)
     if options.conversion is not None:
-        return _converted(kept, options.conversion, task.document, report, timings)
+        return _converted(kept, options.conversion, task.document, report, timings, meter)
     model = patiently(lambda: registry.find(task.model, model_access.asker(task.owner_id, task.api_key_id)), deadline)
 
     slots = recognition.slots(parameters, report.note)
@@ -79,6 +81,7 @@ def _run(
     reading = kept.reading(
         task.document, read_options, lambda source: read.read(source, read_options, deadline, report.page, slots)
     )
+    _count_lookup(meter, "reading", parameters.readings_lifetime, reading)
     document = reading.value
     if not goes_whole:
         sight.require_read(document, model)
@@ -86,7 +89,7 @@ def _run(
     attachment = whole.attachment(task.document) if goes_whole else None
     may_use = model_access.permits(task.owner_id, task.api_key_id)
     ask = partial(generation.generate, may_use=may_use, meter=meter)
-    send = _sender(kept, task.document, deadline, ask)
+    send = _sender(kept, task.document, deadline, ask, meter)
     asking = Asking(model, task.prompt, options, parameters, deadline, send, report.asking, telling.listener)
     answered = asking.about(document.pages, attachment)
     timings.lap("generate")
@@ -97,7 +100,12 @@ def _run(
 
 
 def _converted(
-    kept: Kept, wanted: conversion.Conversion, document: StoredDocument, report: _Reporter, timings: _Stopwatch
+    kept: Kept,
+    wanted: conversion.Conversion,
+    document: StoredDocument,
+    report: _Reporter,
+    timings: _Stopwatch,
+    meter: ClaimMeter,
 ) -> Outcome:
     """The document's own text, where nobody is asked about it."""
     only = _wanted_pages(document, kept.options)
@@ -106,6 +114,7 @@ def _converted(
     reading = kept.reading(
         document, read_options, lambda source: read.read(source, read_options, kept.deadline, report.page, slots)
     )
+    _count_lookup(meter, "reading", kept.parameters.readings_lifetime, reading)
     timings.lap("read")
     content, data = conversion.converted(reading.value, wanted)
     timings.lap("convert")
@@ -136,8 +145,15 @@ def _converted(
         output_tokens=0,
         cost=Decimal(0),
         cache="reading" if reading.was_kept else "",
+        seconds=timings.laps,
         task_peak_mb=_peak_mb(reading.value.peak_mb),
     )
+
+
+def _count_lookup(meter: ClaimMeter, cache: str, lifetime: timedelta | None, found: Found[Any]) -> None:
+    """Nothing where that cache is switched off."""
+    if lifetime is not None:
+        meter.count(*metrics.CACHE_LOOKUPS.by(1, cache, "hit" if found.was_kept else "miss"))
 
 
 def _file_info(task: Task, document: ReadDocument) -> dict[str, Any]:
@@ -154,6 +170,7 @@ def _sender(
     document: StoredDocument,
     deadline: float,
     ask: Callable[[GenerationRequest, Listener], GenerationResult],
+    meter: ClaimMeter,
 ) -> Send:
     """How a model is asked: its answer comes from store where it is there, and is heard in one piece then."""
 
@@ -164,6 +181,7 @@ def _sender(
 
         # It asks the database before the model.
         found = kept.answer(request, document, lambda: patiently(asked, deadline))
+        _count_lookup(meter, "model", kept.parameters.answers_lifetime, found)
         if found.was_kept:
             listener.on_restart()
             listener.on_text(found.value.text)
@@ -248,6 +266,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
         cost=answer.cost,
         cost_estimated=answer.usage.estimated,
         cache=cache,
+        seconds=timings.laps,
         task_peak_mb=_peak_mb(document.peak_mb),
     )
 

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 
 from modelsregistry import probing
 from processing.access import idempotency
+from processing.counters import ledger
 from processing.documents import disposal
 from processing.documents.sweep import Sweep
 from processing.queue import host, retention
@@ -98,6 +99,7 @@ class Reconciler:
 
     def _round(self, *, reap: bool) -> Summary:
         parameters = current().parameters
+        _or_nothing(ledger.fold)  # Always something, so no news.
         return Summary(
             tasks_reaped=_or_nothing(lifecycle.reap) if reap else 0,
             tasks_without_document=_or_nothing(self._end_tasks_without_document),

@@ -51,7 +51,7 @@ def _worked_on(claim: Claim, in_force: InForce) -> None:
         if outcome is None:
             _account_late(claim, meter)
         else:
-            _settle(claim, meter, partial(lifecycle.complete, claim, outcome, meter.total))
+            _settle(claim, meter, partial(lifecycle.complete, claim, outcome, meter.total, meter.counted))
     except BudgetReserved as error:
         if meter.has_reserved:  # A model was asked already, so it was an attempt.
             _fail(claim, meter, error)
@@ -78,7 +78,7 @@ def _claimed(in_force: InForce) -> Claim | None:
 
 
 def _fail(claim: Claim, meter: ClaimMeter, error: ProcessingError) -> None:
-    _settle(claim, meter, partial(lifecycle.fail, claim, error, meter.total))
+    _settle(claim, meter, partial(lifecycle.fail, claim, error, meter.total, meter.counted))
 
 
 def _settle(claim: Claim, meter: ClaimMeter, write: Callable[[], bool]) -> None:
@@ -88,10 +88,10 @@ def _settle(claim: Claim, meter: ClaimMeter, write: Callable[[], bool]) -> None:
 
 def _account_late(claim: Claim, meter: ClaimMeter) -> None:
     """The task is not ours any more; what was spent on it was spent."""
-    if not (meter.total or meter.has_reserved):
+    if not (meter.total or meter.has_reserved or meter.counted):
         return
     try:
-        spending.settle_late(claim.task, claim.token, meter.total)
+        spending.settle_late(claim.task, claim.token, meter.total, meter.counted)
     except Error:
         logger.exception("use could not be noted", extra={"task": claim.id})
         connection.close()

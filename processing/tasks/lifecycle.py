@@ -8,15 +8,16 @@ A claim holds a lease: while the worker renews it the task is the worker's; when
 Every claim raises the fencing token, and so does a cancel: whoever writes with an older token changes nothing.
 Leases run by the database's clock, so that hosts need not agree on the time.
 
-Whatever ends a claim or a task accounts for it in the same transaction (`spending`); whatever ends a task also notes
-there that it is to be told of (`endings`).
+Whatever ends a claim or a task accounts for it in the same transaction (`spending`), and whatever changes one counts it
+there (`counts`); whatever ends a task also notes that it is to be told of (`endings`).
 """
 
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,12 +29,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from modelsregistry import secrets
+from processing import metrics
 from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.usage import Spent
+from processing.counters import ledger
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, ProcessingError
-from processing.tasks import attempts, batches, endings, spending, taking
+from processing.metrics import Increment
+from processing.tasks import attempts, batches, counts, endings, spending, taking
 from processing.tasks.models import ATTEMPTS, FINAL, RETRYABLE, Status, Task
 
 logger = logging.getLogger(__name__)
@@ -74,6 +78,7 @@ class Claim:
 
     task: Task
     token: int
+    began: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def id(self) -> uuid.UUID:
@@ -93,12 +98,15 @@ class Outcome:
     cost: Decimal | None = None  # US dollars
     cost_estimated: bool = False
     cache: str = ""  # what of it was stored before: `model` or `reading`
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by step
 
 
 def submit(submission: Submission) -> Task:
     """Write the task as `queued`. From the commit on it is a promise."""
     task = unwritten(submission)
-    task.save(force_insert=True)
+    with transaction.atomic(savepoint=False):
+        task.save(force_insert=True)
+        ledger.add(*metrics.SUBMITTED.by(1))
     return task
 
 
@@ -163,10 +171,13 @@ def progress(claim: Claim, percent: float, step: str) -> bool:
     return _held(claim).update(progress=min(max(percent, 0.0), 99.9), step=step[:120]) == 1
 
 
-def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = None) -> bool:
+def complete(
+    claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = None, counted: Sequence[Increment] = ()
+) -> bool:
     """Put the answer on the task; False when the lease is lost, and then nothing is written.
 
-    `spent` is all that was spent on the way; without it, what the outcome says.
+    `spent` is all that was spent on the way; without it, what the outcome says. `counted` is what else is to be counted
+    of the claim, as with the other verbs that end one.
     """
     if spent is None:
         spent = (Spent(outcome.model_used, outcome.input_tokens, outcome.output_tokens, outcome.cost),)
@@ -174,6 +185,7 @@ def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = Non
         claim,
         Status.COMPLETED,
         spent,
+        (*counted, *_counts(claim, outcome)),
         progress=100.0,
         step="completed",
         past_attempts=attempts.last(claim.task, "completed"),
@@ -195,17 +207,18 @@ def complete(claim: Claim, outcome: Outcome, spent: Sequence[Spent] | None = Non
     return won
 
 
-def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = ()) -> bool:
+def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = (), counted: Sequence[Increment] = ()) -> bool:
     """End the task as `failed`, or put it back in line while the error is retryable and attempts are left; False when
     the lease is lost, and then nothing is written."""
     task = claim.task
     if error.retryable and task.attempts < task.max_attempts:
         delay = error.retry_after or BACKOFF.total_seconds() * 2 ** (task.attempts - 1)
-        return release(claim, delay=delay, spent=spent, ending="failed", code=error.code)
+        return release(claim, delay=delay, spent=spent, counted=counted, ending="failed", code=error.code)
     won = _finish(
         claim,
         Status.FAILED,
         spent,
+        (*counted, *counts.failed(task.model, error.code), *counts.attempts("failed")),
         step="failed",
         past_attempts=attempts.last(task, "failed", error.code),
         error=error.detail,
@@ -217,18 +230,25 @@ def fail(claim: Claim, error: ProcessingError, spent: Sequence[Spent] = ()) -> b
 
 
 def release(
-    claim: Claim, *, delay: float = 0.0, spent: Sequence[Spent] = (), ending: str = "given_back", code: str = ""
+    claim: Claim,
+    *,
+    delay: float = 0.0,
+    spent: Sequence[Spent] = (),
+    counted: Sequence[Increment] = (),
+    ending: str = "given_back",
+    code: str = "",
 ) -> bool:
     """Give the task back to the queue, due again in `delay` seconds; `ending` and `code` say how this attempt ended."""
     past = attempts.ended(ending, code)
-    released = _requeue(claim, delay, spent, step="waiting to be tried again", past_attempts=past)
+    counted = (*counted, *counts.attempts(ending))
+    released = _requeue(claim, delay, spent, counted, step="waiting to be tried again", past_attempts=past)
     _log("task released" if released else "late release dropped", claim, delay=delay)
     return released
 
 
 def put_off(claim: Claim, *, delay: float) -> bool:
     """The same for a task that has not begun, because what it needs is in use: that was no attempt."""
-    put = _requeue(claim, delay, (), step="waiting for its budget", attempts=F("attempts") - 1)
+    put = _requeue(claim, delay, (), (), step="waiting for its budget", attempts=F("attempts") - 1)
     _log("task put off" if put else "late release dropped", claim, delay=delay)
     return put
 
@@ -254,6 +274,7 @@ def cancel(owner_id: int, task_id: uuid.UUID, by: Actor = audit.SERVICE) -> date
         if not won:
             raise InvalidInput(f"The task has already ended: it is {task.status}.", "task_finished")
         spending.count_ended([task], failed=False)
+        ledger.add(*counts.cancelled(task.model))
         endings.note([task], Status.CANCELLED)
         spending.let_run_out([task])
         batches.after_ending([task])
@@ -278,6 +299,7 @@ def cancel_batch(seq: int) -> int:
                 completed_at=Now(),
             )
             spending.count_ended(ended, failed=False)
+            ledger.add(*(each for task in ended for each in counts.cancelled(task.model)))
             endings.note(ended, Status.CANCELLED)
             spending.let_run_out(ended)
             batches.after_ending(ended)
@@ -295,24 +317,26 @@ def retry(owner_id: int, task_id: uuid.UUID) -> bool:
     """Put the owner's failed or cancelled task back in line, where its arrival places it, as if it had never been
     tried; False where it is not failed or cancelled (any more) or its document is gone, and then nothing is written."""
     ended = Task.objects.filter(owner_id=owner_id, id=task_id, status__in=RETRYABLE, document__isnull=False)
-    won = ended.update(
-        status=Status.QUEUED,
-        step="waiting to be tried again",
-        progress=0.0,
-        past_attempts=attempts.with_end(),
-        attempts=0,
-        max_attempts=ATTEMPTS,
-        lease_token=F("lease_token") + 1,
-        lease_expires_at=None,
-        available_at=Now(),
-        host="",
-        worker_pid=None,
-        started_at=None,
-        completed_at=None,
-        error="",
-        error_type="",
-        error_code="",
-    )
+    with transaction.atomic(savepoint=False):
+        won = ended.update(
+            status=Status.QUEUED,
+            step="waiting to be tried again",
+            progress=0.0,
+            past_attempts=attempts.with_end(),
+            attempts=0,
+            max_attempts=ATTEMPTS,
+            lease_token=F("lease_token") + 1,
+            lease_expires_at=None,
+            available_at=Now(),
+            host="",
+            worker_pid=None,
+            started_at=None,
+            completed_at=None,
+            error="",
+            error_type="",
+            error_code="",
+        )
+        ledger.add(*metrics.RETRIED.by(won))
     if won:
         logger.info("task queued again", extra={"task": task_id})
     return won == 1
@@ -338,6 +362,7 @@ def reap(seqs: Collection[int] | None = None) -> int:
         again = [task for task in held if task.attempts < task.max_attempts]
         _back_to_the_queue(again, past_attempts=attempts.ended("lost"))
         left = [*spent, *again]
+        ledger.add(*counts.attempts("lost", len(left)))
         (spending.let_run_out if seqs is None else spending.give_back)(left)
     if left:
         logger.warning("leases ran out", extra={"failed": len(spent), "queued_again": len(again)})
@@ -362,6 +387,7 @@ def release_host(host: str, pids: Collection[int]) -> int:
     with transaction.atomic():
         held = _locked(Task.objects.filter(status=Status.PROCESSING, host=host, worker_pid__in=pids))
         _back_to_the_queue(held, max_attempts=F("max_attempts") + 1, past_attempts=attempts.ended("interrupted"))
+        ledger.add(*counts.attempts("interrupted", len(held)))
         spending.give_back(held)
     return len(held)
 
@@ -387,6 +413,7 @@ def _end(tasks: QuerySet[Task], error: str, code: str, **columns: Any) -> list[T
         **columns,
     )
     spending.count_ended(ended, failed=True)
+    ledger.add(*(each for task in ended for each in counts.failed(task.model, code)))
     endings.note(ended, Status.FAILED)
     batches.after_ending(ended)
     return ended
@@ -404,22 +431,28 @@ def _back_to_the_queue(tasks: Collection[Task], **columns: Any) -> None:
     )
 
 
+def _counts(claim: Claim, outcome: Outcome) -> tuple[Increment, ...]:
+    worked = time.monotonic() - claim.began
+    return counts.completed(claim.task, outcome.model_used, outcome.pages, worked, outcome.seconds)
+
+
 def _held(claim: Claim) -> QuerySet[Task]:
     return Task.objects.filter(seq=claim.task.seq, status=Status.PROCESSING, lease_token=claim.token)
 
 
-def _finish(claim: Claim, status: Status, spent: Sequence[Spent], **columns: Any) -> bool:
+def _finish(claim: Claim, status: Status, spent: Sequence[Spent], counted: Sequence[Increment], **columns: Any) -> bool:
     with transaction.atomic():
         won = bool(_held(claim).update(status=status, completed_at=Now(), lease_expires_at=None, **columns))
         if won:
             ended = columns.get("model_used") or claim.task.model
-            spending.settle(claim.task, claim.token, spent, ended=ended, failed=status == Status.FAILED)
+            failed = status == Status.FAILED
+            spending.settle(claim.task, claim.token, spent, counted, ended=ended, failed=failed)
             endings.note([claim.task], status)
             batches.after_ending([claim.task])
     return won
 
 
-def _requeue(claim: Claim, delay: float, spent: Sequence[Spent], **columns: Any) -> bool:
+def _requeue(claim: Claim, delay: float, spent: Sequence[Spent], counted: Sequence[Increment], **columns: Any) -> bool:
     with transaction.atomic():
         won = bool(
             _held(claim).update(
@@ -432,7 +465,7 @@ def _requeue(claim: Claim, delay: float, spent: Sequence[Spent], **columns: Any)
             )
         )
         if won:
-            spending.settle(claim.task, claim.token, spent)
+            spending.settle(claim.task, claim.token, spent, counted)
     return won
 
 

@@ -19,7 +19,9 @@ from processing.access import budgets, usage
 from processing.access.budgets import Holder, Need
 from processing.access.models import Reservation
 from processing.access.usage import Account, Spent
+from processing.counters import ledger
 from processing.errors import ProcessingError
+from processing.metrics import Increment
 from processing.tasks.models import FINAL, Status, Task
 
 STOPPING = timedelta(seconds=20)  # a worker that lost its task stops within two; what it spent is then told
@@ -40,20 +42,30 @@ def account(task: Task) -> Account:
     return Account(task.owner_id, task.api_key_id)
 
 
-def settle(task: Task, token: int, spent: Sequence[Spent], *, ended: str = "", failed: bool = False) -> None:
-    """Account for what a claim spent, and give back what it had reserved; inside the transaction that ends it."""
+def settle(
+    task: Task,
+    token: int,
+    spent: Sequence[Spent],
+    counted: Sequence[Increment] = (),
+    *,
+    ended: str = "",
+    failed: bool = False,
+) -> None:
+    """Account for what a claim spent and count it beside what else is `counted` of it, and give back what it had
+    reserved; inside the transaction that ends it."""
     usage.record(account(task), spent, ended=ended, failed=failed)
+    ledger.add(*usage.counts(spent), *counted)
     Reservation.objects.filter(task=task.seq, token=token).delete()
 
 
-def settle_late(task: Task, token: int, spent: Sequence[Spent]) -> None:
+def settle_late(task: Task, token: int, spent: Sequence[Spent], counted: Sequence[Increment] = ()) -> None:
     """The same for a claim that had already been lost: its tokens were spent all the same.
 
     It may have been lost to nobody: an end that was written and of which we did not hear is not counted twice.
     """
     with transaction.atomic():
         if not Task.objects.filter(seq=task.seq, lease_token=token, status__in=FINAL).exists():
-            settle(task, token, spent)
+            settle(task, token, spent, counted)
 
 
 def count_ended(tasks: Iterable[Task], *, failed: bool) -> None:

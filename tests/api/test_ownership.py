@@ -34,6 +34,7 @@ PUBLIC = {
     "config-list",  # while API_V2_PUBLIC_ENDPOINTS says so
     "docs",
     "health-list",
+    "metrics",  # unless API_V2_METRICS_TOKEN or API_V2_METRICS_PORT is set
     "models-list",  # as config
     "ollama-tags-list",  # as models
     "openapi",

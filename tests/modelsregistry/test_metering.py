@@ -30,6 +30,7 @@ class Recorder:
     allows: int = 10**9
     asked: list[Bound] = field(default_factory=list)
     told: list[tuple[str, Usage, Decimal | None]] = field(default_factory=list)
+    ended: list[tuple[str, str]] = field(default_factory=list)
 
     def require(self, bound: Bound) -> None:
         self.asked.append(bound)
@@ -38,6 +39,9 @@ class Recorder:
 
     def spent(self, model: str, usage: Usage, cost: Decimal | None) -> None:
         self.told.append((model, usage, cost))
+
+    def request_ended(self, provider: str, outcome: str, seconds: float) -> None:
+        self.ended.append((provider, outcome))
 
 
 @pytest.fixture

@@ -81,3 +81,14 @@ def test_a_redis_that_cannot_be_used_ends_the_start_and_gives_no_password_away(
     told = capsys.readouterr().err
     assert "REDIS_URL" in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in the middle", "ünprintable-for-a-header", "x" * 501])
+def test_a_token_that_anybody_guesses_or_no_header_carries_is_refused_and_not_told(
+    token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        environment.read({"API_V2_METRICS_TOKEN": token})
+    told = capsys.readouterr().err
+    assert "API_V2_METRICS_TOKEN" in told
+    assert token not in told

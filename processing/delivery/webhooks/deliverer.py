@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,10 +23,13 @@ from django.db import Error, connection, transaction
 from django.db.models import QuerySet
 
 from modelsregistry.errors import ModelError
+from processing import metrics
 from processing.access import audit
+from processing.counters import ledger
 from processing.delivery.webhooks import batch_ends, endpoints, messages, schedule
 from processing.delivery.webhooks.models import State, WebhookDelivery, WebhookEndpoint
 from processing.delivery.webhooks.sending import GONE, Letter, Outcome, Send, sender
+from processing.metrics import Increment
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +156,7 @@ class Deliverer:
             return None
         if secrets is None:
             WebhookDelivery.objects.filter(seq=row.seq).update(state=State.DISCARDED, ended_at=now)
+            ledger.add(*metrics.WEBHOOK_ENDED.by(1, State.DISCARDED))
             return None
         if not WebhookDelivery.objects.filter(seq=row.seq, token=row.token, state=State.PENDING).update(**changes):
             return None
@@ -171,7 +175,8 @@ class Deliverer:
         wait = schedule.pause(row.tries + 1, None)
         ended = {"state": State.FAILED, "ended_at": now} if wait is None else {"next_at": now + wait}
         changes = {"tries": row.tries + 1, "tried_at": now, "last_status": None, "last_error": error, **ended}
-        WebhookDelivery.objects.filter(seq=row.seq, token=row.token).update(**changes)
+        if WebhookDelivery.objects.filter(seq=row.seq, token=row.token).update(**changes):
+            ledger.add(*metrics.WEBHOOK_TRIES.by(1, error), *_counted_end(changes))
 
     def _deliver(self, claimed: _Claimed) -> None:
         """In a thread of its own, which does not know the database."""
@@ -204,6 +209,7 @@ class Deliverer:
         if not ours.update(**changes):
             logger.info("late outcome of a webhook dropped", extra={"webhook": claimed.letter.message_id})
             return
+        ledger.add(*metrics.WEBHOOK_TRIES.by(1, _named(outcome)), *_counted_end(changes))
         logger.info(
             "webhook delivered" if outcome.is_taken else "webhook not taken",
             extra={
@@ -250,6 +256,19 @@ def _changes(claimed: _Claimed, outcome: Outcome, now: datetime) -> dict[str, ob
     if pause is None:
         return {**told, "state": State.FAILED, "ended_at": now}
     return {**told, "next_at": now + pause}
+
+
+def _named(outcome: Outcome) -> str:
+    """`taken`, `status_5xx` and the like, or why there was no status."""
+    if outcome.is_taken:
+        return "taken"
+    return outcome.error if outcome.status is None else f"status_{outcome.status // 100}xx"
+
+
+def _counted_end(changes: Mapping[str, object]) -> tuple[Increment, ...]:
+    """That the message ends with these changes, if it does."""
+    state = changes.get("state")
+    return () if state is None else metrics.WEBHOOK_ENDED.by(1, str(state))
 
 
 def _account(endpoint_id: uuid.UUID, outcome: Outcome, now: datetime, *, is_test: bool) -> None:

@@ -18,9 +18,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from modelsregistry.errors import ModelError
+from processing import metrics
 from processing.access import audit
 from processing.access.audit import Actor, Target
 from processing.access.models import ApiKey
+from processing.counters import ledger
 from processing.delivery.webhooks import messages, schedule, signing, targets
 from processing.delivery.webhooks.models import SigningSecret, State, WebhookDelivery, WebhookEndpoint
 from processing.errors import AccessDenied, InvalidInput, NotFound
@@ -134,7 +136,8 @@ def disable(endpoint_id: uuid.UUID, because: str, by: Actor) -> bool:
         if not off.update(disabled_at=schedule.now(), disabled_because=because):
             return False
         waiting = WebhookDelivery.objects.filter(endpoint=endpoint_id, state=State.PENDING)
-        waiting.update(state=State.DISCARDED, ended_at=schedule.now())
+        discarded = waiting.update(state=State.DISCARDED, ended_at=schedule.now())
+        ledger.add(*metrics.WEBHOOK_ENDED.by(discarded, State.DISCARDED))
         audit.record(by, "disabled", target(WebhookEndpoint.objects.get(pk=endpoint_id)), {"because": because})
     logger.warning("webhook disabled", extra={"endpoint": endpoint_id, "because": because})
     return True

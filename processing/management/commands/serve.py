@@ -34,6 +34,8 @@ class Command(BaseCommand):
         try:
             for port in filter(None, (env.port, env.streams_port)):
                 listening.require_free(env.host, port)
+            if env.metrics_port is not None:
+                listening.require_free(env.metrics_host or env.host, env.metrics_port)
             with held(settings.DATA_DIR):
                 made = first_run.prepare(settings.VARIABLES, self._say)
                 connections.close_all()
@@ -53,6 +55,8 @@ class Command(BaseCommand):
         ]
         if settings.ENV.streams_port is not None:
             services.append(Service("streams", (sys.executable, "-m", "apiv2project.streams"), settings.BASE_DIR))
+        if settings.ENV.metrics_port is not None:
+            services.append(Service("metrics", (sys.executable, "-m", "apiv2project.metrics"), settings.BASE_DIR))
         if self._has_local_llm():
             services.append(
                 Service("local LLM", (sys.executable, "manage.py", "local_llm", "start"), settings.BASE_DIR)

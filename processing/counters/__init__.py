@@ -1,0 +1,1 @@
+"""The totals of what happened, kept in the database by whoever changes its rows, and told by `operations`."""
