@@ -56,6 +56,8 @@ VERBS = {
     "/v1/result/{task_id}": {"get"},
     "/health": {"get"},
     "/ready": {"get"},
+    "/livez": {"get"},
+    "/readyz": {"get"},
     "/version": {"get"},
     "/admin/budgets": {"get", "post"},
     "/admin/budgets/{budget_id}": {"get", "patch", "delete"},
@@ -110,7 +112,7 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
 
 
 def test_limited_replies_say_how_the_limits_stand(description: dict[str, Any]) -> None:
-    unlimited = {"/api/v2/health", "/health", "/ready"}
+    unlimited = {"/api/v2/health", "/health", "/ready", "/livez", "/readyz"}
     for path, item in description["paths"].items():
         for operation in item.values():
             assert path in unlimited or {"429", "4XX"} & set(operation["responses"])

@@ -83,7 +83,7 @@ def make(directory: Path, terms: Terms, tell: Progress) -> Made:
 def _snapshot(directory: Path, tell: Progress) -> Snapshot:
     if connection.vendor == "postgresql":
         return postgresql.dump(directory, tell)
-    return sqlite.copy(Path(settings.DATABASES["default"]["NAME"]), directory, tell)
+    return sqlite.copy(Path(connection.settings_dict["NAME"]), directory, tell)
 
 
 def _write(writer: Writer, snapshot: Snapshot, terms: Terms, made_at: datetime, tell: Progress) -> Manifest:
@@ -151,9 +151,12 @@ def _add_document(writer: Writer, path: str, size: int, sha256: str) -> str:
 
 
 def _why(error: Exception, directory: Path) -> str:
-    is_full = isinstance(error, sqlite3.Error) and error.sqlite_errorname in ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
-    if is_full or space.is_full(error):
-        return f"The disk of {directory} is full. Nothing was written, and the older archives are as they were."
+    unchanged = "Nothing was written, and the older archives are as they were."
+    name = error.sqlite_errorname if isinstance(error, sqlite3.Error) else ""
+    if name == "SQLITE_FULL" or space.is_full(error):
+        return f"The disk of {directory} is full. {unchanged}"
+    if name.startswith("SQLITE_IOERR"):
+        return f"The disk of {directory} is full or fails. {unchanged}"
     return f"The backup failed: {error}"
 
 

@@ -62,6 +62,13 @@ class Member:
 def walk(stream: BinaryIO, take: Callable[[Member], None]) -> Manifest:
     """Give `take` each member but the last two, and compare all hashes; returns the manifest, whose signature is yet to
     be checked. Raises `RestoreRefusedError`."""
+    try:
+        return _walk(stream, take)
+    except tarfile.TarError as error:  # of a member that ends too early
+        raise RestoreRefusedError(_INCOMPLETE) from error
+
+
+def _walk(stream: BinaryIO, take: Callable[[Member], None]) -> Manifest:
     with tempfile.TemporaryFile() as seen:
         listed, manifest = "", None
         for member in _members(stream):

@@ -82,7 +82,7 @@ def check(source: Source, consent: Consent, tell: Progress) -> Checked:
 def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) -> None:
     """Put the archive's data in the place of those that are here; the caller holds the data directory alone
     (`data_directory.alone`). Raises `RestoreRefusedError`, and then the old data are in their place."""
-    database = None if connection.vendor == "postgresql" else Path(settings.DATABASES["default"]["NAME"])
+    database = _database()
     targets = [settings.DATA_DIR / "secret_key", database or settings.DATA_DIR / "database"]
     acceptance.require_quiet()
     acceptance.require_consent(database, consent)
@@ -106,6 +106,11 @@ def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) 
         if isinstance(error, (OSError, sqlite3.Error, Error)):
             raise RestoreRefusedError(f"The restore failed: {error}. The data are as they were.") from error
         raise
+
+
+def _database() -> Path | None:
+    """SQLite's file."""
+    return None if connection.vendor == "postgresql" else Path(connection.settings_dict["NAME"])
 
 
 def _put_in_place(checked: Checked, database: Path | None, targets: list[Path], tell: Progress) -> None:
