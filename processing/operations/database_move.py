@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +19,7 @@ from typing import Any
 
 import dj_database_url
 from django.apps import apps
-from django.core.management import call_command
+from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error, connections, models, transaction
 from django.db.migrations.executor import MigrationExecutor
@@ -55,7 +58,7 @@ def move(url: str, tell: Progress) -> dict[str, Table]:
         _require_source()
         _require_empty()
         tell("making the tables")
-        call_command("migrate", database=_TARGET, interactive=False, verbosity=0)
+        _make_tables(url)
         with transaction.atomic(using=_SOURCE), transaction.atomic(using=_TARGET):
             _prepare()
             moved = {model._meta.db_table: _copy(model, tell) for model in _models()}
@@ -114,6 +117,17 @@ def _require_empty() -> None:
             cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {target.ops.quote_name(table)})")  # noqa: S608  (own names)
             if cursor.fetchone()[0]:
                 raise MoveRefusedError(f"The target is not empty: its table {table} has rows.")
+
+
+def _make_tables(url: str) -> None:
+    """In a process whose own database is the target: a migration may change rows, and not all of them ask which of two
+    databases is meant."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "--verbosity", "0", "--no-input"]
+    done = subprocess.run(
+        command, env={**os.environ, "DATABASE_URL": url}, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise MoveRefusedError(f"The tables could not be made: {(done.stderr.strip() or 'no reason').splitlines()[-1]}")
 
 
 def _prepare() -> None:

@@ -93,8 +93,6 @@ def test_it_works(tmp_path: Path) -> None:
         restore = ("restore", archive, "--identity", str(tmp_path / "identity"))
         assert "already runs with the data directory" in refused(service, *restore, "--replace")
         assert service.manage(*restore, "--dry-run").startswith("The archive can be restored.")
-        for task in load.taken:
-            assert caller.ended(task)["status"] == "completed"
 
     new.mkdir()
     elsewhere = RunningService("", new, service.process, {**service.environment, "API_V2_DATA_DIR": str(new)}, "")

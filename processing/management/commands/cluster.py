@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from processing.delivery.webhooks import deliverer
-from processing.operations import data_directory, lifeline, listening
+from processing.operations import data_directory, lifeline, listening, sqlite_version
 from processing.queue import host, supervisor
 
 
@@ -17,6 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         lifeline.end_with_server()
+        sqlite_version.warn()
         try:
             with data_directory.used(settings.DATA_DIR):
                 code = supervisor.run(deliverer.run)
