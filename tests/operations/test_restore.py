@@ -54,7 +54,7 @@ class Place:
         return self.directory / "apiv2.sqlite3"
 
     def restore(self, **consent: bool) -> None:
-        source, given = Source(self.archive, self.identity), Consent(**{"replace": True, **consent})
+        source, given = Source(self.archive, self.identity), Consent(**{"replace": True, "other_key": True, **consent})
         with data_directory.alone(self.directory):
             restoring.restore(source, restoring.check(source, given, silent), given, silent)
 
@@ -245,13 +245,37 @@ def test_data_are_replaced_only_where_that_was_said(place: Place) -> None:
     assert place.holds() == "old"
 
 
+def test_another_services_archive_replaces_data_only_where_that_was_said(place: Place) -> None:
+    """It is signed by the key inside, as anybody's would be who knows the recipient."""
+    with pytest.raises(RestoreRefusedError, match="made by another service"):
+        place.restore(other_key=False)
+    assert place.holds() == "old"
+    for left in place.directory.glob("apiv2*"):
+        left.unlink()
+    place.restore(other_key=False)  # on an empty server
+    assert place.holds() == "new"
+
+
+def test_a_database_behind_a_link_stays_there(place: Place, tmp_path: Path) -> None:
+    behind = tmp_path / "disk" / "there.sqlite3"
+    behind.parent.mkdir()
+    for log in ("", "-wal"):
+        place.database.with_name(place.database.name + log).rename(behind.with_name(behind.name + log))
+    place.database.symlink_to(behind)
+    (tmp_path / "link").symlink_to(place.directory)
+    place.directory = tmp_path / "link"
+    place.restore()
+    assert place.holds() == "new"
+    assert (tmp_path / "data" / "apiv2.sqlite3").is_symlink()
+
+
 def test_the_environments_key_has_to_be_the_archives(place: Place, settings: Settings) -> None:
     settings.ENV = settings.ENV.model_copy(update={"secret_key": OLD_KEY})
-    with pytest.raises(RestoreRefusedError, match="another SECRET_KEY"):
-        place.restore()
+    with pytest.raises(RestoreRefusedError, match="made with another SECRET_KEY"):
+        place.restore(other_key=False)
     assert place.holds() == "old"
     settings.SECRET_KEY_FALLBACKS = [NEW_KEY]
-    place.restore()
+    place.restore(other_key=False)
     assert (place.directory / "secret_key").read_text() == OLD_KEY  # the environment's holds
 
 

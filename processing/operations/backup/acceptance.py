@@ -102,14 +102,27 @@ def require_quiet() -> None:
 def require_consent(database: Path | None, consent: Consent) -> None:
     """Raises `RestoreRefusedError` where there are data already and nobody has said that they may go. `database` is
     SQLite's file."""
-    try:
-        is_empty = postgresql.is_empty() if database is None else sqlite.is_empty(database)
-    except sqlite3.DatabaseError:
-        is_empty = False
-    if not is_empty and not consent.replace:
+    if not _is_empty(database) and not consent.replace:
         raise RestoreRefusedError(
             "There is a database here already. Make a backup of it if you may want it back, and say --replace."
         )
+
+
+def require_own(database: Path | None) -> None:
+    """Raises `RestoreRefusedError` where there are data already: an archive that is signed by the key which it brings
+    along may be anybody's, as anybody may encrypt for a recipient."""
+    if not _is_empty(database):
+        raise RestoreRefusedError(
+            "The archive brings another SECRET_KEY than the one that is here, so it was made by another service. "
+            "If that is the one you want, say --accept-other-key."
+        )
+
+
+def _is_empty(database: Path | None) -> bool:
+    try:
+        return postgresql.is_empty() if database is None else sqlite.is_empty(database)
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -86,6 +86,8 @@ def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) 
     targets = [settings.DATA_DIR / "secret_key", database or settings.DATA_DIR / "database"]
     acceptance.require_quiet()
     acceptance.require_consent(database, consent)
+    if _brings_key(checked) and not consent.other_key:
+        acceptance.require_own(database)
     if database is None and _brings_key(checked) and not postgresql.is_empty():
         # A file and a database cannot change in one moment.
         raise RestoreRefusedError("Set SECRET_KEY to the archive's own, which is its member `secret_key`.")
@@ -110,7 +112,7 @@ def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) 
 
 def _database() -> Path | None:
     """SQLite's file."""
-    return None if connection.vendor == "postgresql" else Path(connection.settings_dict["NAME"])
+    return None if connection.vendor == "postgresql" else Path(connection.settings_dict["NAME"]).resolve()
 
 
 def _put_in_place(checked: Checked, database: Path | None, targets: list[Path], tell: Progress) -> None:

@@ -19,7 +19,8 @@ _LOCK = "restore.lock"
 
 
 def staged(target: Path) -> Path:
-    """Where to prepare what is to become `target`: beside it, on the same file system."""
+    """Where to prepare what is to become `target`: beside it, on the same file system, also where it is a link."""
+    target = target.resolve()
     return target.with_name(target.name + STAGED)
 
 
@@ -28,9 +29,10 @@ def commit(data_dir: Path, targets: Sequence[Path], removed: Sequence[Path]) -> 
     its name, the new files are what holds, even if this process ends here."""
     for target in targets:
         _sync(staged(target))
+    root = data_dir.resolve()  # the plan goes with the directory, wherever it is mounted when somebody finishes it
     plan = {
-        "targets": [os.path.relpath(target, data_dir) for target in targets],
-        "removed": [os.path.relpath(path, data_dir) for path in removed],
+        "targets": [os.path.relpath(target.resolve(), root) for target in targets],
+        "removed": [os.path.relpath(path.resolve(), root) for path in removed],
     }
     draft = data_dir / f"{_PLAN}{STAGED}"
     draft.write_text(json.dumps(plan))
@@ -50,7 +52,7 @@ def finish(data_dir: Path) -> bool:
     with _alone(data_dir):
         if not plan.exists():  # another process has finished them
             return False
-        _make(data_dir, json.loads(plan.read_text()))
+        _make(data_dir.resolve(), json.loads(plan.read_text()))
         plan.unlink()
         _sync(data_dir)
     return True
