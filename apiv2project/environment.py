@@ -99,6 +99,9 @@ class Environment(BaseModel):
 
     data_dir: Path = Field(BASE_DIR / "data", alias="API_V2_DATA_DIR")
     database_url: str = Field("", alias="DATABASE_URL")
+    sqlite_synchronous: Annotated[Literal["FULL", "NORMAL"], BeforeValidator(lambda value: str(value).upper())] = Field(
+        "FULL", alias="API_V2_SQLITE_SYNCHRONOUS"
+    )
     secret_key: Secret = Field("", alias="SECRET_KEY")
     redis_url: Annotated[str, AfterValidator(_redis)] = Field("", alias="REDIS_URL")
     secret_key_fallbacks: Words = Field([], alias="SECRET_KEY_FALLBACKS")

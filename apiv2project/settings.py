@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apiv2project import environment
 from apiv2project.logs import logging_configuration
+from processing.operations.backup import swap
 
 BASE_DIR = environment.BASE_DIR
 VARIABLES = environment.variables()
@@ -19,6 +20,7 @@ ENV = environment.read(VARIABLES)
 
 DATA_DIR = ENV.data_dir.absolute()
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+swap.finish(DATA_DIR)  # before anything of the directory is read: a restore that was broken off half-way through
 
 API_V2_VERSION = "2.0.0"
 API_V2_PUBLIC_ENDPOINTS = frozenset(ENV.public_endpoints)
@@ -97,14 +99,15 @@ DATABASES: dict[str, Any] = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE: writers wait in line instead of failing with "database is locked" when a read turns into a write.
-    # FULL: a task that was accepted is still there after a power cut. 4 MB of cache for each of many connections.
+    # synchronous=FULL, the default: a task that was accepted is still there after a power cut
+    # (docs/operations/databases.md). 4 MB of cache for each of many connections.
     # secure_delete: what is erased is overwritten in the file, whatever the library was built to do.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
         "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4000; "
-            "PRAGMA secure_delete=ON;"
+            f"PRAGMA journal_mode=WAL; PRAGMA synchronous={ENV.sqlite_synchronous}; PRAGMA temp_store=MEMORY; "
+            "PRAGMA cache_size=-4000; PRAGMA secure_delete=ON;"
         ),
     }
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":

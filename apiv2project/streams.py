@@ -19,7 +19,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from apiv2project import web
-from processing.operations import lifeline, listening
+from processing.operations import data_directory, lifeline, listening
 
 DEFAULT_PORT = 3001
 _WATCHERS = 16_384  # connections that the process holds open at once
@@ -30,15 +30,20 @@ def main() -> None:
     lifeline.end_with_server()
     from django.conf import settings
 
+    try:
+        with data_directory.used(settings.DATA_DIR):
+            _serve(settings)
+    except (listening.AddressUnavailableError, data_directory.DataDirectoryInUseError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+
+
+def _serve(settings: Any) -> None:
     from apiv2project.asgi import application
 
     import_module(settings.ROOT_URLCONF)
     env = settings.ENV
-    try:
-        listening.require_free(env.host, env.streams_port or DEFAULT_PORT)
-    except listening.AddressUnavailableError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+    listening.require_free(env.host, env.streams_port or DEFAULT_PORT)
     web.allow_open_files(_WATCHERS + 256)
     parent = os.getpid()
 

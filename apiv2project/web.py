@@ -19,7 +19,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from processing.operations import lifeline, listening
+from processing.operations import data_directory, lifeline, listening
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -35,6 +35,15 @@ def main() -> None:
     lifeline.end_with_server()
     from django.conf import settings
 
+    try:
+        with data_directory.used(settings.DATA_DIR):
+            _serve(settings)
+    except (listening.AddressUnavailableError, data_directory.DataDirectoryInUseError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+
+
+def _serve(settings: Any) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.WEB_METRICS_DIR)  # prometheus_client looks on its import
     from processing.operations import web_metrics
 
@@ -44,11 +53,7 @@ def main() -> None:
     import_module(settings.ROOT_URLCONF)  # all views are loaded before the fork: the processes share the memory
 
     env = settings.ENV
-    try:
-        listening.require_free(env.host, env.port)
-    except listening.AddressUnavailableError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+    listening.require_free(env.host, env.port)
     allow_open_files(2 * _CONNECTIONS)
     parent = os.getpid()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from processing.api.errors import ProblemSerializer
 from processing.api.permissions import PublicEndpoint
+from processing.errors import ServiceUnavailable
 from processing.operations import health
 
 HEALTH_STATES = ["healthy", "degraded", "unhealthy"]
@@ -84,3 +86,41 @@ class HealthViewSet(ViewSet):
             "max_concurrent": report.max_concurrent,
         }
         return Response(body, status=200 if report.is_serving else 503, headers={"Cache-Control": "no-store"})
+
+
+class LivezViewSet(ViewSet):
+    """`/livez`: this process answers, whatever it depends on. Who restarts what is dead asks here."""
+
+    authentication_classes = []
+    permission_classes = [PublicEndpoint]
+    throttle_classes = []
+    public_name = "health"
+
+    @extend_schema(
+        operation_id="livez",
+        summary="Whether this process answers",
+        description="Asks nothing of the database: a database that is away is no reason to restart the web server.",
+        tags=["service"],
+        responses=inline_serializer("Livez", {"status": serializers.CharField()}),
+    )
+    def list(self, _request: Request) -> Response:
+        return Response({"status": "alive"}, headers={"Cache-Control": "no-store"})
+
+
+class ReadyzViewSet(LivezViewSet):
+    """`/readyz`: requests may be sent here. Who spreads them over several hosts asks here."""
+
+    @extend_schema(
+        operation_id="readyz",
+        summary="Whether requests may be sent here",
+        description="200 where `/api/v2/health` answers with 200, without its figures.",
+        tags=["service"],
+        responses={200: inline_serializer("Readyz", {"status": serializers.CharField()}), 503: ProblemSerializer},
+    )
+    def list(self, _request: Request) -> Response:
+        """Raises `ServiceUnavailable` (`not_ready`)."""
+        report = health.report()
+        if not report.is_serving:
+            why = [report.details[name] for name in ("database", "api_v2") if name in report.details]
+            raise ServiceUnavailable(" ".join(why), "not_ready", retry_after=5)
+        return Response({"status": "ready"}, headers={"Cache-Control": "no-store"})

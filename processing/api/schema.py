@@ -18,7 +18,7 @@ _HEADERS = {
     "RateLimit-Policy": ("string", "All limits that the call fell under (draft-ietf-httpapi-ratelimit-headers)."),
     "RateLimit": ("string", "How the tightest of them stands (the same)."),
 }
-_UNLIMITED = ("/api/v2/health", "/health", "/ready")
+_UNLIMITED = ("/api/v2/health", "/health", "/ready", "/livez", "/readyz")
 
 
 class MadeOnce(SchemaGenerator):

@@ -61,6 +61,8 @@ v2.register("health", health.HealthViewSet, "health")
 v2.register("config", config.ConfigViewSet, "config")
 
 site = Router()
+site.register("livez", health.LivezViewSet, "livez")
+site.register("readyz", health.ReadyzViewSet, "readyz")
 site.register("api/version", version.VersionViewSet, "version")
 site.register("api/v1/models", admin_models.RegistryViewSet, "v1-models")
 site.register("api/v1/configs", admin_config.ConfigsViewSet, "v1-configs")

@@ -28,7 +28,7 @@ def greet(say: Callable[[str], None], *, demo: bool) -> None:
     """Wait until the service is healthy, let it answer the sample if wanted, and say where it is."""
     started = time.monotonic()
     kept = credentials.read(credentials.kept_in(settings.DATA_DIR))
-    client = Client(local_address(), kept.key if kept else "", _headers())
+    client = Client(local_address(), kept.key if kept else "", local_headers())
     try:
         demonstration.wait_until_healthy(client)
         say(f"Healthy after {time.monotonic() - started:.1f} s.")
@@ -48,7 +48,7 @@ def local_address() -> str:
     return f"http://[{host}]:{settings.ENV.port}" if ":" in host else f"http://{host}:{settings.ENV.port}"
 
 
-def _headers() -> dict[str, str]:
+def local_headers() -> dict[str, str]:
     """What a proxy in front of the service would send, without which it would refuse or redirect."""
     headers = {}
     named = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]

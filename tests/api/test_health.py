@@ -79,3 +79,21 @@ def test_the_request_itself_asks_no_database(django_assert_num_queries: Any) -> 
 def test_it_is_only_read() -> None:
     assert APIClient().post(URL).status_code == 405
     assert APIClient().head(URL).status_code == 200
+
+
+def test_a_process_lives_whatever_it_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration.change({"enabled": False}, author=None)
+    monkeypatch.setattr(health, "report", None)  # it is not asked
+    response = APIClient().get("/livez")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_requests_are_sent_where_it_is_ready() -> None:
+    response = APIClient().get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+    configuration.change({"enabled": False}, author=None)
+    health.forget()
+    response = APIClient().get("/readyz")
+    assert (response.status_code, response.json()["code"]) == (503, "not_ready")
+    assert response.json()["detail"] == "API v2 is switched off."

@@ -56,6 +56,8 @@ VERBS = {
     "/v1/result/{task_id}": {"get"},
     "/health": {"get"},
     "/ready": {"get"},
+    "/livez": {"get"},
+    "/readyz": {"get"},
     "/version": {"get"},
     "/admin/budgets": {"get", "post"},
     "/admin/budgets/{budget_id}": {"get", "patch", "delete"},
@@ -118,7 +120,7 @@ def test_what_refuses_unknown_fields_says_so(description: dict[str, Any]) -> Non
 
 
 def test_limited_replies_say_how_the_limits_stand(description: dict[str, Any]) -> None:
-    unlimited = {"/api/v2/health", "/health", "/ready"}
+    unlimited = {"/api/v2/health", "/health", "/ready", "/livez", "/readyz"}
     for path, item in description["paths"].items():
         for operation in item.values():
             assert path in unlimited or {"429", "4XX"} & set(operation["responses"])

@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_often_as_one_li
 PUBLIC = {
     "auths-signin",
     "alive-list",
+    "livez-list",
+    "readyz-list",
     "config-list",  # while API_V2_PUBLIC_ENDPOINTS says so
     "docs",
     "health-list",

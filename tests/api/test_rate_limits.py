@@ -338,7 +338,7 @@ def test_no_route_can_forget_to_count() -> None:
     found = set(views(get_resolver().url_patterns))
     assert len(found) > 10
     free = {view.__name__ for view in found if RateThrottle not in view.throttle_classes}
-    assert free == {"AliveViewSet", "HealthViewSet", "ReadyViewSet"}
+    assert free == {"AliveViewSet", "HealthViewSet", "LivezViewSet", "ReadyViewSet", "ReadyzViewSet"}
 
 
 class TestFaults:

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Stops the service, puts an archive's data in the place of what is here, starts the service, and waits until it serves.
+# What was here is saved first, where that can still be done. Usage: recover_service.sh [ARCHIVE]; without one, the
+# newest in BACKUP_DIR.
+set -euo pipefail
+umask 077
+
+APP_DIR="${APP_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}"
+PYTHON="${PYTHON:-$APP_DIR/.venv/bin/python}"
+ENV_FILE="${ENV_FILE:-${API_V2_ENV_FILE:-$APP_DIR/.env}}"
+BACKUP_DIR="${BACKUP_DIR:-/backup/storage}"
+ENV_BACKUP="${ENV_BACKUP:-}" # settings to put back as well, as backup_config.sh saved them
+IDENTITY="${IDENTITY:-}"     # the file that decrypts an encrypted archive
+BEFORE_DIR="${BEFORE_DIR:-$BACKUP_DIR/before-recovery}"
+STOP="${STOP:-systemctl stop openwebui}"
+START="${START:-systemctl start openwebui}"
+WAIT="${WAIT:-120}" # seconds for the service to serve
+
+newest() {
+    find "$BACKUP_DIR" -maxdepth 1 -name 'api-v2-*.tar*' -type f | sort | tail -n 1
+}
+
+ARCHIVE="${1:-$(newest)}"
+if [ -z "$ARCHIVE" ]; then
+    echo "❌ There is no archive in $BACKUP_DIR"
+    exit 1
+fi
+restore() {
+    "$PYTHON" manage.py restore "$ARCHIVE" ${IDENTITY:+--identity "$IDENTITY"} "$@"
+}
+cd "$APP_DIR"
+
+if [ -n "$ENV_BACKUP" ]; then
+    cp "$ENV_BACKUP" "$ENV_FILE"
+    chmod 600 "$ENV_FILE"
+fi
+
+# An archive that cannot be restored stops nothing.
+restore --dry-run
+
+bash -c "$STOP"
+"$PYTHON" manage.py backup "$BEFORE_DIR" --files reference --include-secret-key \
+    || echo "⚠️ What was here could not be saved; going on"
+if ! restore --replace; then
+    bash -c "$START"
+    echo "❌ Nothing was restored. What was here is in place, and the service was started again."
+    exit 1
+fi
+"$PYTHON" manage.py migrate --verbosity 0
+bash -c "$START"
+
+"$PYTHON" manage.py health --wait "$WAIT"
+echo "✅ Recovered from $ARCHIVE"
