@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Json, ValidationError
+
+from apiv2project import storage_variables
+from apiv2project.storage_variables import StorageVariables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -52,7 +55,7 @@ def _threads(read: dict[str, Any]) -> int:
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
 
 
-_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")  # what they hold is in no terminal and no log
+_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", *storage_variables.UNTOLD)  # what they hold is in no terminal and no log
 
 
 def _path(value: str) -> str:
@@ -84,7 +87,7 @@ Secret = Annotated[str, AfterValidator(_no_placeholder)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
 
-class Environment(BaseModel):
+class Environment(StorageVariables):
     """Where things are and how the service is reached. The field's alias is the variable's name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -142,7 +145,7 @@ def read(values: dict[str, str]) -> Environment:
             if problem["type"] == "default_factory_not_called":
                 continue  # for want of another, which is named
             name = ".".join(str(part) for part in problem["loc"])
-            given = "" if name.startswith(_UNTOLD) else f" (got {problem['input']!r})"
+            given = "" if name.startswith(_UNTOLD) or problem["input"] == "" else f" (got {problem['input']!r})"
             sys.stderr.write(f"{name}: {problem['msg'].removeprefix('Value error, ')}{given}\n")
         raise SystemExit(2) from None
 
