@@ -55,7 +55,8 @@ def _threads(read: dict[str, Any]) -> int:
     return 16 if read["database_url"].startswith(("postgres", "pgsql")) else 64
 
 
-_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", *storage_variables.UNTOLD)  # what they hold is in no terminal and no log
+# What they hold is in no terminal and no log.
+_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", *storage_variables.UNTOLD)
 
 
 def _path(value: str) -> str:

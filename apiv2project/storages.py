@@ -67,7 +67,9 @@ _KINDS: Mapping[str, _Kind] = {
     "local": _Kind("django.core.files.storage.FileSystemStorage", ("data_dir",), _local),
     "s3": _Kind("processing.documents.storages.s3.S3Storage", ("s3_bucket_name",), _s3),
     "gcs": _Kind("processing.documents.storages.gcs.GoogleStorage", ("gcs_bucket_name",), _gcs),
-    "azure": _Kind("processing.documents.storages.azure.AzureStorage", ("azure_endpoint", "azure_container_name"), _azure),
+    "azure": _Kind(
+        "processing.documents.storages.azure.AzureStorage", ("azure_endpoint", "azure_container_name"), _azure
+    ),
 }
 
 

@@ -109,4 +109,5 @@ class StorageUnavailable(ServiceUnavailable):
     """The storage of documents cannot be reached, or refuses what is its work."""
 
     def __init__(self) -> None:
-        super().__init__("The storage of documents does not answer. Come back soon.", "storage_unavailable", retry_after=15)
+        detail = "The storage of documents does not answer. Come back soon."
+        super().__init__(detail, "storage_unavailable", retry_after=15)

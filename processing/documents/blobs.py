@@ -20,7 +20,7 @@ from django.core.files.storage import Storage, default_storage
 from django.utils.http import content_disposition_header
 
 from processing.documents import space
-from processing.documents.storages.remote import RemoteStorage, StoredFile
+from processing.documents.storages.remote import MIB, RemoteStorage, StoredFile
 from processing.errors import DocumentFailed, StorageUnavailable
 
 _TRIES = 2  # to read an object that has begun to arrive
@@ -112,6 +112,18 @@ class Blobs:
                 return cast(BinaryIO, self._storage.open(path, "rb"))
         return self._copied(self._remote, path, size, sha256)
 
+    def verified(self, path: str, size: int, sha256: str) -> BinaryIO:
+        """As `opened`, with the digest of a local file looked at too."""
+        file = self.opened(path, size, sha256)
+        if self.is_local:
+            with self._reaching():
+                found = _digest(file)
+            if found != sha256:
+                file.close()
+                raise _damaged()
+            file.seek(0)
+        return file
+
     def link(self, path: str, filename: str) -> str | None:
         """An address by which anybody gets the file under this name for a minute; None of a local storage."""
         if self._remote is None:
@@ -135,7 +147,7 @@ class Blobs:
             copy.file.close()
             logger.warning("document arrived in part", extra={"bytes": copy.size, "of": size})
         if copy.size == size or self.size(path) != size:
-            raise DocumentFailed("What is stored of the document is damaged. Erase it and upload it again.", "document_damaged")
+            raise _damaged()
         raise StorageUnavailable
 
     @contextmanager
@@ -143,12 +155,12 @@ class Blobs:
         """One error for whatever the storage's own library may raise. `missing`: whether what is not there can only be
         a file."""
         remote = self._remote
-        library_errors = () if remote is None else remote.library_errors
+        expected: tuple[type[Exception], ...] = (OSError, *(() if remote is None else remote.library_errors))
         try:
             yield
         except FileNotFoundError:
             raise
-        except (OSError, *library_errors) as error:
+        except expected as error:
             if space.is_full(error):
                 raise
             if missing and remote is not None and remote.is_missing(error):
@@ -175,6 +187,17 @@ class _Copy:
     def from_its_beginning(self) -> BinaryIO:
         self.file.seek(0)
         return cast(BinaryIO, self.file)
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(MIB):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _damaged() -> DocumentFailed:
+    return DocumentFailed("The stored document is damaged. Erase it and upload it again.", "document_damaged")
 
 
 documents = Blobs(default_storage)

@@ -90,8 +90,8 @@ def _until(keep_for: timedelta | None) -> datetime | None:
 def opened(document: StoredDocument) -> BinaryIO:
     """The document's bytes in a file with a descriptor, to be closed by the caller.
 
-    Raises `FileNotFoundError` where they are gone, `DocumentFailed` (`document_damaged`), and `StorageUnavailable`, also
-    where there are no documents at all.
+    Raises `FileNotFoundError` where they are gone, `DocumentFailed` (`document_damaged`) and `StorageUnavailable`, also
+    where no document lies at all.
     """
     try:
         return blobs.documents.opened(document.path, document.size, document.sha256)

@@ -105,7 +105,8 @@ def erase_owner(user: User, by: Actor, *, keep_user: bool = False) -> dict[str, 
     In many transactions: one that breaks off has erased a part, and is to be repeated. Raises `InvalidInput`
     (`last_administrator`) and `StorageUnavailable`, and then nothing is erased.
     """
-    next(disposal.stored(disposal.directory_of(user.pk)), None)  # Raises now, rather than to erase the rows and leave the bytes.
+    # Rather than to erase the rows and to leave the bytes.
+    next(disposal.stored(disposal.directory_of(user.pk)), None)
     if not keep_user:
         _require_another_administrator(user)
         User.objects.filter(pk=user.pk).update(is_active=False)  # From now on nobody sends anything in their name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
@@ -39,24 +40,24 @@ def round_trip(blobs: Blobs, size: int = 32) -> None:
 
 def check(blobs: Blobs, *, links: bool) -> list[Step]:
     """Try it all, in this order, to the first fault; `links`: whether addresses for downloads are signed too."""
-    steps = {
-        "write, read and delete a file": lambda: round_trip(blobs),
-        "the same with one of several parts": lambda: round_trip(blobs, _CHECKED_BYTES),
-        "list files": lambda: blobs.holds_anything("documents"),
-    }
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("write, read and delete a file", lambda: round_trip(blobs)),
+        ("the same with one of several parts", lambda: round_trip(blobs, _CHECKED_BYTES)),
+        ("list files", lambda: blobs.holds_anything("documents")),
+    ]
     if links:
-        steps["sign an address"] = lambda: blobs.link(f"{_DIRECTORY}/none", "none")
-    done = []
-    for name, step in steps.items():
+        steps.append(("sign an address", lambda: blobs.link(f"{_DIRECTORY}/none", "none")))
+    done: list[Step] = []
+    for name, step in steps:
         try:
             step()
         except (ProcessingError, OSError) as error:
-            return [*done, Step(name, _told(error))]
+            return [*done, Step(name, told(error))]
         done.append(Step(name))
     return done
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """What the operator, and nobody else, is to read: the library's own words, in one line."""
     cause = error.__cause__ or error
     return " ".join(f"{type(cause).__name__}: {cause}".split())[:500]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import BlobSasPermissions, BlobServiceClient, ContainerClient, ContentSettings, generate_blob_sas
+from azure.storage.blob import (
+    BlobSasPermissions,
+    BlobServiceClient,
+    ContainerClient,
+    ContentSettings,
+    generate_blob_sas,
+)
 from django.core.files import File
 from django.utils import timezone
 from storages.backends import azure_storage
@@ -45,6 +51,8 @@ class AzureStorage(azure_storage.AzureStorage, RemoteStorage):  # type: ignore[m
             transport=RequestsTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
             retry_total=TRIES - 1,
             initial_backoff=1,
+            increment_base=1,
+            random_jitter_range=1,
             max_single_put_size=PART_BYTES,
             max_block_size=PART_BYTES,
             max_single_get_size=PART_BYTES,
@@ -76,7 +84,7 @@ class AzureStorage(azure_storage.AzureStorage, RemoteStorage):  # type: ignore[m
         file.seek(0)
         self.client.upload_blob(
             self._get_valid_path(name),
-            file.file,
+            cast(BinaryIO, file.file),
             length=file.size,
             overwrite=True,
             max_concurrency=1,

@@ -15,7 +15,7 @@ from google.cloud.exceptions import GoogleCloudError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
-from google.oauth2.service_account import Credentials
+from google.oauth2 import service_account as _key_file
 from storages.backends import gcloud
 
 from processing.documents.storages.remote import (
@@ -59,10 +59,11 @@ class GoogleStorage(gcloud.GoogleCloudStorage, RemoteStorage):  # type: ignore[m
         options = {"api_endpoint": self._endpoint_url} if self._endpoint_url else None
         if self._service_account:
             key = json.loads(self._service_account)
-            credentials: Any = Credentials.from_service_account_info(key)
+            credentials: Any = _key_file.Credentials.from_service_account_info(key)  # type: ignore[no-untyped-call]
             return Client(project=key.get("project_id"), credentials=credentials, client_options=options)
         if self._endpoint_url:
-            return Client(project="-", credentials=AnonymousCredentials(), client_options=options)
+            nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+            return Client(project="-", credentials=nobody, client_options=options)
         return Client()
 
     @property

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from django.core.files import File
 from django.core.files.storage import Storage
@@ -85,7 +85,7 @@ class PerProcess(Generic[Client]):
             return self._client
 
 
-_clients: weakref.WeakSet[PerProcess[object]] = weakref.WeakSet()
+_clients: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

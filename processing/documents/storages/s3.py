@@ -38,9 +38,7 @@ class S3Storage(s3.S3Storage, RemoteStorage):  # type: ignore[misc]
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": TRIES},
         )
-        transfer = TransferConfig(
-            multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False
-        )
+        transfer = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
         super().__init__(
             **options, file_overwrite=True, max_memory_size=MIB, client_config=config, transfer_config=transfer
         )
@@ -84,7 +82,8 @@ class S3Storage(s3.S3Storage, RemoteStorage):  # type: ignore[misc]
 
     def download_url(self, name: str, disposition: str, seconds: int) -> str:
         headers = {"ResponseContentDisposition": disposition, "ResponseContentType": "application/octet-stream"}
-        return str(self.url(name, parameters=headers, expire=seconds))
+        where = {"Bucket": self.bucket_name, "Key": self._normalize_name(name)}
+        return str(self._client.generate_presigned_url("get_object", Params={**where, **headers}, ExpiresIn=seconds))
 
     @property
     def _client(self) -> Any:
