@@ -25,6 +25,7 @@ from processing.errors import DocumentFailed, StorageUnavailable
 
 _TRIES = 2  # to read an object that has begun to arrive
 _LINK_SECONDS = 60
+_LONGEST_CAUSE = 300  # characters of what a storage's library says
 logger = logging.getLogger(__name__)
 
 
@@ -47,7 +48,7 @@ class Blobs:
         """Store a file under exactly this path. Where a local storage has one of the name, the new copy is given up; an
         object elsewhere is replaced."""
         file.seek(0)
-        with self._reaching(), space.refusing_when_full():
+        with self._reaching(missing=False), space.refusing_when_full():
             if self._remote is not None:
                 self._remote.put(path, file)
                 return
@@ -152,8 +153,8 @@ class Blobs:
 
     @contextmanager
     def _reaching(self, *, missing: bool = True) -> Iterator[None]:
-        """One error for whatever the storage's own library may raise. `missing`: whether what is not there can only be
-        a file."""
+        """One error for whatever the storage's own library may raise. `missing`: whether what is not there can be a
+        file; otherwise it is the bucket."""
         remote = self._remote
         expected: tuple[type[Exception], ...] = (OSError, *(() if remote is None else remote.library_errors))
         try:
@@ -165,6 +166,8 @@ class Blobs:
                 raise
             if missing and remote is not None and remote.is_missing(error):
                 raise FileNotFoundError("There is no such object.") from error
+            cause = f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE]
+            logger.warning("storage failed", extra={"action": "storage_failed", "cause": cause})
             raise StorageUnavailable from error
 
 

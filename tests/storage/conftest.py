@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from apiv2project import environment, storages
+from tests.queue.conftest import ask as ask  # a fixture
 from tests.storage.servers import SERVERS, Server
 
 
