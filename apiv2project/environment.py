@@ -146,6 +146,8 @@ def read(values: dict[str, str]) -> Environment:
             if problem["type"] == "default_factory_not_called":
                 continue  # for want of another, which is named
             name = ".".join(str(part) for part in problem["loc"])
+            if name in Environment.model_fields:  # A default is named by its field.
+                name = str(Environment.model_fields[name].alias)
             given = "" if name.startswith(_UNTOLD) or problem["input"] == "" else f" (got {problem['input']!r})"
             sys.stderr.write(f"{name}: {problem['msg'].removeprefix('Value error, ')}{given}\n")
         raise SystemExit(2) from None

@@ -9,7 +9,6 @@ import importlib.util
 import json
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
@@ -22,7 +21,10 @@ _LAYERS = {
     "azure": ("storages", "azure.storage.blob"),
 }
 _PREFIX = re.compile(r"[\w!.'()-]+(?:/[\w!.'()-]+)*", re.ASCII)
-UNTOLD = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS_JSON", "AZURE_STORAGE_KEY")
+UNTOLD = (
+    *("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS_JSON", "AZURE_STORAGE_KEY"),
+    *("S3_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT", "API_V2_GCS_ENDPOINT_URL"),  # by mistake, perhaps
+)
 
 
 def _installed(provider: str) -> str:
@@ -56,8 +58,7 @@ def _bucket(name: str) -> str:
 
 def _address(url: str) -> str:
     """Without a slash at its end."""
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query):
+    if url and not re.fullmatch(r"https?://(?:[\w.-]+|\[[\da-f:]+\])(?::\d{1,5})?(?:/[\w./-]*)?", url, re.ASCII):
         raise ValueError("takes a URL such as https://storage.example.org, without credentials")
     return url.rstrip("/")
 
