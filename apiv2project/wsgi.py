@@ -11,8 +11,5 @@ django_application = get_wsgi_application()
 from django.conf import settings  # noqa: E402  (what follows needs Django to be set up)
 
 from apiv2project.connections import ConnectionGate  # noqa: E402
-from processing.operations import health  # noqa: E402
-
-health.prepare()
 
 application = ConnectionGate(django_application, threads=settings.ENV.web_threads)

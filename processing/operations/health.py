@@ -137,11 +137,6 @@ def report() -> HealthReport:
     )
 
 
-def prepare() -> None:
-    """Begin to ask the storage, so that its client is loaded and connected before anybody wants to hear."""
-    _storage.ask()
-
-
 def forget() -> None:
     """Let the next report ask everything anew."""
     for probe in PROBES:

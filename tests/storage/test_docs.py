@@ -19,7 +19,7 @@ from tests.stack.test_readme import paste
 from tests.storage.conftest import stored_in
 from tests.storage.servers import Server
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PAGE = "docs/operations/storage.md"
 PATIENCE = 120.0
 
