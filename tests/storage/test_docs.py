@@ -38,8 +38,8 @@ class Caller:
         return str(answer.json()["file_id"])
 
     def answer_about(self, file_id: str) -> str:
-        fields = {"file_id": file_id, "prompt": "What is the total amount?"}
-        task = self._client.post("/api/v2/process", data=fields).raise_for_status().json()["task_id"]
+        fields = {"file_id": (None, file_id), "prompt": (None, "What is the total amount?")}
+        task = self._client.post("/api/v2/process", files=fields).raise_for_status().json()["task_id"]
         until = time.monotonic() + PATIENCE
         while (body := self._client.get(f"/api/v2/tasks/{task}").json())["status"] in ("queued", "processing"):
             assert time.monotonic() < until
