@@ -39,7 +39,7 @@ eval: developer
 	@for each in reading tables answers; do $(RUN) -m evaluation $$each --corpus $(CORPUS) || exit 1; done
 
 lock: developer
-	for layer in base ocr postgres redis local_llm dev; do \
+	for layer in base ocr postgres redis s3 gcs azure local_llm dev; do \
 		$(RUN) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$layer.in -o requirements/$$layer.txt || exit 1; \
 	done
@@ -51,11 +51,11 @@ service: python
 	@$(PYTHON) requirements/install.py base ocr
 
 developer: python $(STAND_INS)/node_modules
-	@$(PYTHON) requirements/install.py base ocr postgres redis local_llm dev test_model
+	@$(PYTHON) requirements/install.py base ocr postgres redis s3 gcs azure local_llm dev test_model
 
 $(STAND_INS)/node_modules: $(STAND_INS)/package-lock.json
 	@if command -v npm > /dev/null; then \
 		npm ci --prefix $(STAND_INS) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
 	else \
-		echo "npm is missing: the tests of Ollama's dialect against aimock are skipped."; \
+		echo "npm is missing: the tests against aimock and Azurite are skipped."; \
 	fi

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Json, ValidationError
+
+from apiv2project import storage_variables
+from apiv2project.storage_variables import StorageVariables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -60,7 +63,7 @@ def _threads(read: dict[str, Any]) -> int:
 
 
 # What they hold is in no terminal and no log.
-_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "API_V2_METRICS_TOKEN")
+_UNTOLD = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "API_V2_METRICS_TOKEN", *storage_variables.UNTOLD)
 
 
 def _path(value: str) -> str:
@@ -92,7 +95,7 @@ Secret = Annotated[str, AfterValidator(_no_placeholder)]
 Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
 
 
-class Environment(BaseModel):
+class Environment(StorageVariables):
     """Where things are and how the service is reached. The field's alias is the variable's name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -156,7 +159,9 @@ def read(values: dict[str, str]) -> Environment:
             if problem["type"] == "default_factory_not_called":
                 continue  # for want of another, which is named
             name = ".".join(str(part) for part in problem["loc"])
-            given = "" if name.startswith(_UNTOLD) else f" (got {problem['input']!r})"
+            if name in Environment.model_fields:  # A default is named by its field.
+                name = str(Environment.model_fields[name].alias)
+            given = "" if name.startswith(_UNTOLD) or problem["input"] == "" else f" (got {problem['input']!r})"
             sys.stderr.write(f"{name}: {problem['msg'].removeprefix('Value error, ')}{given}\n")
         raise SystemExit(2) from None
 

@@ -8,7 +8,7 @@
     ├── DocumentFailed        processing_error   a document that breaks while it is read
     ├── ModelFailed           processing_error   the model could not answer
     ├── DeadlineExceeded      timeout_error      504
-    └── ServiceUnavailable    system_error       503
+    └── ServiceUnavailable    system_error       503; StorageUnavailable is one
 
 `api/errors.py` alone turns a family into an HTTP status. The sentence of an error is for the client: it never holds a
 path, a secret or what an upstream said; the cause goes to the log by `raise … from`.
@@ -103,3 +103,11 @@ class ServiceUnavailable(ProcessingError):
     """The service cannot take this now; `retry_after` says when to come back."""
 
     retryable = True
+
+
+class StorageUnavailable(ServiceUnavailable):
+    """The storage of documents cannot be reached, or refuses what is its work."""
+
+    def __init__(self) -> None:
+        detail = "The storage of documents does not answer. Come back soon."
+        super().__init__(detail, "storage_unavailable", retry_after=15)

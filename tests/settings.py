@@ -13,7 +13,7 @@ atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)
 
 _OTHERS = ("DATABASE_URL", "REDIS_URL", "DEBUG", "HOST", "PORT", "ALLOWED_HOSTS", "NUM_PROXIES", "ENABLE_API_KEY")
 for _name in list(os.environ):
-    if _name.startswith(("API_V2_", "API_KEY_", "OPENAI_")) or _name in _OTHERS:
+    if _name.startswith(("API_V2_", "API_KEY_", "OPENAI_", "STORAGE_", "S3_", "GCS_", "AZURE_")) or _name in _OTHERS:
         del os.environ[_name]
 os.environ["API_V2_DATA_DIR"] = DIRECTORY
 os.environ["API_V2_ENV_FILE"] = os.devnull

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
@@ -26,6 +28,9 @@ from processing.admin.actors import actor
 from processing.admin.base import LongList, ReadOnlyPage
 from processing.documents import registry, store
 from processing.documents.models import StoredDocument
+from processing.errors import ProcessingError
+
+logger = logging.getLogger(__name__)
 
 
 class FormatFilter(admin.SimpleListFilter):
@@ -93,21 +98,22 @@ class DocumentPage(ReadOnlyPage, LongList):
         ]
 
     def download(self, request: HttpRequest, document_id: uuid.UUID) -> HttpResponseBase:
-        """The document's bytes, for the disk and never for the browser to show: they are a stranger's."""
+        """The document's bytes, for the disk and never for the browser to show: they are a stranger's.
+
+        From here, or, where the settings allow it, from the storage by an address that holds for a minute.
+        """
         may = request.user.has_perm("processing.download_storeddocument")
         if not (may and self.has_view_permission(request)):
             raise PermissionDenied
         document = get_object_or_404(StoredDocument, pk=document_id)
         try:
-            file = store.opened(document)
+            response = _handed_out(document)
         except FileNotFoundError:
             raise Http404 from None
+        except ProcessingError as error:
+            logger.warning("document could not be handed out", extra={"code": error.code}, exc_info=True)
+            return HttpResponse(error.detail, status=503, content_type="text/plain; charset=utf-8")
         audit.record(actor(request), "downloaded", Target("document", str(document.id), document.filename))
-        response = FileResponse(
-            file, as_attachment=True, filename=document.filename, content_type="application/octet-stream"
-        )
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Security-Policy"] = "sandbox; default-src 'none'"
         response["Cache-Control"] = "private, no-store"
         return response
 
@@ -154,6 +160,21 @@ class DocumentPage(ReadOnlyPage, LongList):
     @admin.display(description=__("path in the storage"))
     def stored_as(self, document: StoredDocument) -> SafeString:
         return rendering.code(document.path)
+
+
+def _handed_out(document: StoredDocument) -> HttpResponseBase:
+    """The bytes, or where they are to be had. Raises as `store.opened`."""
+    link = store.link(document) if settings.API_V2_STORAGE_REDIRECTS else None
+    if link is not None:
+        redirect = HttpResponseRedirect(link)
+        redirect["Referrer-Policy"] = "no-referrer"
+        return redirect
+    response = FileResponse(
+        store.opened(document), as_attachment=True, filename=document.filename, content_type="application/octet-stream"
+    )
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
 
 
 def download_link(document_id: uuid.UUID) -> SafeString:

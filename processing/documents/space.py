@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import OperationalError
 
 from processing.errors import ServiceUnavailable
@@ -59,9 +59,8 @@ def is_full(error: BaseException) -> bool:
 
 
 def _places() -> list[Path]:
-    """Directories that exist. A storage that is not on a disk of this host has no `location`."""
+    """Directories that exist. A storage elsewhere has no disk of this host."""
     wanted = [Path(settings.FILE_UPLOAD_TEMP_DIR), Path(settings.DATA_DIR)]
-    location = getattr(default_storage, "location", None)
-    if location is not None and os.path.isdir(location):  # noqa: PTH112 - a storage says its place as a string
-        wanted.append(Path(location))
+    if isinstance(default_storage, FileSystemStorage) and os.path.isdir(default_storage.location):  # noqa: PTH112
+        wanted.append(Path(default_storage.location))
     return wanted

@@ -11,14 +11,13 @@ from typing import BinaryIO, cast
 
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.core.files import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
-from processing.documents import disposal, space
+from processing.documents import blobs, disposal, path_lock
 from processing.documents.contract import Format
 from processing.documents.models import StoredDocument
-from processing.errors import ServiceUnavailable
+from processing.errors import ServiceUnavailable, StorageUnavailable
 
 MAX_NAME = 255
 MAX_EXTENSION = 16
@@ -40,7 +39,8 @@ def keep(  # noqa: PLR0913 - a row has so many columns
     """Store a file of `size` bytes and return its row, or the row that is there already; `is_new` says which. It is
     kept for `keep_for` from now on, or longer; None is for ever.
 
-    Raises `ServiceUnavailable` (`disk_full`), and then nothing is kept.
+    Outside of a transaction: whoever deletes bytes looks for the rows that need them. Raises `ServiceUnavailable`
+    (`disk_full`, `storage_unavailable`), and then nothing is kept.
 
     A `file` with a `temporary_file_path` is moved rather than copied where the storage is local. Two that keep the same
     bytes at once end with one blob and one row.
@@ -59,8 +59,9 @@ def keep(  # noqa: PLR0913 - a row has so many columns
     document.is_new = is_new
     if not is_new:
         use(document, keep_for)
-    if not default_storage.exists(path):  # The last row that shared the bytes was erased meanwhile.
-        _save(path, File(file.file))  # Not the temporary file's path, from which it was moved.
+    with path_lock.held(path):
+        if not blobs.documents.exists(path):  # The last row that shared the bytes was erased meanwhile.
+            blobs.documents.put(path, File(file.file))  # Not the temporary file's path, from which it was moved.
     return document
 
 
@@ -87,8 +88,25 @@ def _until(keep_for: timedelta | None) -> datetime | None:
 
 
 def opened(document: StoredDocument) -> BinaryIO:
-    """The document's bytes, to be closed by the caller. Raises `FileNotFoundError` where they are gone."""
-    return cast(BinaryIO, default_storage.open(document.path, "rb"))
+    """The document's bytes in a file with a descriptor, to be closed by the caller.
+
+    Raises `FileNotFoundError` where they are gone, `DocumentFailed` (`document_damaged`) and `StorageUnavailable`, also
+    where no document lies at all.
+    """
+    try:
+        return blobs.documents.opened(document.path, document.size, document.sha256)
+    except FileNotFoundError:
+        if not disposal.gone({document.path}):
+            raise StorageUnavailable from None
+        raise
+
+
+def link(document: StoredDocument) -> str | None:
+    """An address at the storage by which anybody gets the document for a minute; None where it has no such thing.
+
+    Raises `StorageUnavailable`.
+    """
+    return blobs.documents.link(document.path, document.filename)
 
 
 def is_whole(document: StoredDocument) -> bool:
@@ -115,26 +133,23 @@ def _stored(path: str, size: int) -> bool:
     A part that is young is another's copy under way.
     """
     try:
-        if default_storage.size(path) == size:
+        if blobs.documents.size(path) == size:
             return True
-        if timezone.now() - default_storage.get_modified_time(path) > _BEING_WRITTEN:
-            default_storage.delete(path)
-    except (OSError, NotImplementedError):
-        return default_storage.exists(path)
+        if timezone.now() - blobs.documents.modified(path) > _BEING_WRITTEN:
+            blobs.documents.delete(path)
+    except FileNotFoundError:
+        return False
     return False
 
 
 def _save(path: str, file: File[bytes]) -> None:
-    """Save under exactly this path. Of two that race, the later finds the name taken and gives its copy up."""
-    file.seek(0)
+    """Save under exactly this path."""
     try:
-        with space.refusing_when_full():
-            stored = default_storage.save(path, file)
+        blobs.documents.put(path, file)
     except ServiceUnavailable:
-        disposal.erase_unreferenced([path])  # A part may have been written.
+        if blobs.documents.is_local:
+            disposal.erase_unreferenced([path])  # A part may have been written.
         raise
-    if stored != path:
-        default_storage.delete(stored)
 
 
 def display_name(name: str) -> str:

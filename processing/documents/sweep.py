@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from processing.documents import disposal
+from processing.documents import blobs, disposal
 from processing.documents.models import StoredDocument
+from processing.documents.storages.remote import StoredFile
+from processing.errors import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +28,15 @@ class Sweep:
     """One walk after another, with an hour between them; where it stands is kept in memory alone."""
 
     def __init__(self) -> None:
-        self._walk: Iterator[str] | None = None
+        self._walk: Iterator[StoredFile] | None = None
         self._rest_until = 0.0
 
     def go_on(self, files: int) -> int:
         """Look at the next `files` stored files, or at those that are left, and return how many were deleted.
 
         Only files older than `GRACE` go, of stored documents and of uploads in arrival; and no document at all while
-        there are no rows: then it is rather the database that is not the right one.
+        there are no rows: then it is rather the database that is not the right one. Raises `StorageUnavailable`, and
+        then begins anew the next time.
         """
         if self._walk is None:
             if time.monotonic() < self._rest_until:
@@ -42,7 +44,11 @@ class Sweep:
             self._walk = disposal.stored() if StoredDocument.objects.exists() else iter(())
         deleted = 0
         for _ in range(0, files, _BATCH):
-            batch = list(islice(self._walk, _BATCH))
+            try:
+                batch = list(islice(self._walk, _BATCH))
+            except StorageUnavailable:
+                self._walk = None
+                raise
             deleted += _delete_orphans(batch)
             if len(batch) < _BATCH:
                 self._walk = None
@@ -51,18 +57,19 @@ class Sweep:
         return deleted
 
 
-def _delete_orphans(paths: Sequence[str]) -> int:
+def _delete_orphans(files: Sequence[StoredFile]) -> int:
+    paths = [file.path for file in files]
     known = set(StoredDocument.objects.filter(path__in=paths).values_list("path", flat=True))
-    orphans = [path for path in paths if path not in known and _is_old(path)]
+    orphans = [file.path for file in files if file.path not in known and _is_old(file)]
     deleted = disposal.erase_unreferenced(orphans) if orphans else 0
     if deleted:
         logger.warning("files without a row deleted", extra={"count": deleted})
     return deleted
 
 
-def _is_old(path: str) -> bool:
+def _is_old(file: StoredFile) -> bool:
     try:
-        return default_storage.get_modified_time(path) < timezone.now() - GRACE
+        return (file.modified or blobs.documents.modified(file.path)) < timezone.now() - GRACE
     except FileNotFoundError:
         return False
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 
 from modelsregistry import registry
-from processing.documents import space
+from processing.documents import blobs, space
 from processing.operations.probe import Probe
+from processing.operations.storage_check import round_trip
 from processing.queue import host
 from processing.queue.models import WorkerHost
 from processing.runtime import configuration
@@ -83,13 +81,8 @@ def _ask_workers() -> bool:
 
 def _ask_storage() -> bool:
     """Write, read and delete a few bytes where documents are kept."""
-    content = uuid.uuid4().hex.encode()
-    name = default_storage.save(f"health/{uuid.uuid4().hex}", ContentFile(content))
-    try:
-        with default_storage.open(name) as file:
-            return bool(file.read() == content)
-    finally:
-        default_storage.delete(name)
+    round_trip(blobs.documents)
+    return True
 
 
 def _ask_models() -> bool:

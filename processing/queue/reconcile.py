@@ -22,6 +22,7 @@ from processing.access import idempotency
 from processing.counters import ledger
 from processing.documents import disposal
 from processing.documents.sweep import Sweep
+from processing.errors import StorageUnavailable
 from processing.queue import host, retention
 from processing.queue.models import Duty
 from processing.runtime.configuration import current
@@ -167,7 +168,7 @@ def _or_nothing(step: Callable[[], int]) -> int:
     """What a step did. One that fails, because of a storage that does not answer, say, keeps no other from its turn."""
     try:
         return step()
-    except (OSError, Error):
+    except (OSError, Error, StorageUnavailable):
         logger.warning("could not reconcile", exc_info=True)
         connection.close()
         return 0

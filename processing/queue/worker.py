@@ -12,7 +12,14 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from modelsregistry.errors import ModelError, ModelForbidden, ModelTimeout
 from processing.access.budgets import BudgetReserved
-from processing.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, ProcessingError, ServiceUnavailable
+from processing.errors import (
+    DeadlineExceeded,
+    ModelFailed,
+    ModelUnavailable,
+    ProcessingError,
+    ServiceUnavailable,
+    StorageUnavailable,
+)
 from processing.pipeline import run
 from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
@@ -78,6 +85,9 @@ def _claimed(in_force: InForce) -> Claim | None:
 
 
 def _fail(claim: Claim, meter: ClaimMeter, error: ProcessingError) -> None:
+    if isinstance(error, StorageUnavailable) and turns.waits_for_storage(claim.task, asked=meter.has_reserved):
+        settle(claim, partial(lifecycle.put_off, claim, delay=turns.STORAGE_SECONDS, wait="the storage"))
+        return
     _settle(claim, meter, partial(lifecycle.fail, claim, error, meter.total, meter.counted))
 
 

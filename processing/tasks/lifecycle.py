@@ -246,9 +246,10 @@ def release(
     return released
 
 
-def put_off(claim: Claim, *, delay: float) -> bool:
-    """The same for a task that has not begun, because what it needs is in use: that was no attempt."""
-    put = _requeue(claim, delay, (), (), step="waiting for its budget", attempts=F("attempts") - 1)
+def put_off(claim: Claim, *, delay: float, wait: str = "its budget") -> bool:
+    """The same for a task that has not begun, because what it needs is in use or away: that was no attempt. `wait` says
+    what it waits for."""
+    put = _requeue(claim, delay, (), (), step=f"waiting for {wait}", attempts=F("attempts") - 1)
     _log("task put off" if put else "late release dropped", claim, delay=delay)
     return put
 

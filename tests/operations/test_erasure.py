@@ -50,7 +50,7 @@ def erase(tenant: Tenant, task: Task) -> Any:
 
 
 def stored_files() -> list[str]:
-    return list(disposal.stored())
+    return [file.path for file in disposal.stored()]
 
 
 def nothing_is_left() -> bool:

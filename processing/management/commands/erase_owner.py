@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from processing.access import audit
-from processing.errors import InvalidInput
+from processing.errors import InvalidInput, StorageUnavailable
 from processing.operations import erasure
 
 
@@ -30,6 +30,8 @@ class Command(BaseCommand):
             erased = erasure.erase_owner(user, audit.COMMAND, keep_user=options["keep_user"])
         except InvalidInput as error:
             raise CommandError(f"{error.detail} Make another first, or say --keep-user.") from None
+        except StorageUnavailable as error:
+            raise CommandError(f"{error.detail} Nothing was erased.") from error
         self.stdout.write(f"Erased: {_words(erased) or 'nothing, there was nothing'}.")
 
     def _ask(self, user: User, *, keep_user: bool) -> None:

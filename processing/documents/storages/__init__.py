@@ -1,0 +1,1 @@
+"""Storages that are reached over the network, each as django-storages speaks to it, with bounds on time and memory."""

@@ -1,0 +1,1 @@
+"""Documents in storages elsewhere, each spoken to as a real process on loopback."""
