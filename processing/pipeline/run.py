@@ -7,7 +7,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
+from processing.pipeline.stopwatch import Stopwatch
 from processing.pipeline.telling import Telling
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
@@ -63,7 +64,7 @@ def _run(
     if task.document is None:
         raise DocumentFailed("The document of this task has been deleted.", "document_gone")
     _forget_peak()
-    timings = _Stopwatch()
+    timings = Stopwatch(parameters.slow_step_seconds)
     report = _Reporter(claim, telling)
     kept = Kept(claim, options, parameters, deadline, report.note)
     if options.conversion is not None:
@@ -97,7 +98,7 @@ def _run(
 
 
 def _converted(
-    kept: Kept, wanted: conversion.Conversion, document: StoredDocument, report: _Reporter, timings: _Stopwatch
+    kept: Kept, wanted: conversion.Conversion, document: StoredDocument, report: _Reporter, timings: Stopwatch
 ) -> Outcome:
     """The document's own text, where nobody is asked about it."""
     only = _wanted_pages(document, kept.options)
@@ -206,7 +207,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
     document: ReadDocument,
     answered: Answered,
     citations: list[dict[str, Any]],
-    timings: _Stopwatch,
+    timings: Stopwatch,
     cache: str,
 ) -> Outcome:
     task, answer = claim.task, answered.result
@@ -273,19 +274,6 @@ def _peak_mb(reader_mb: float | None) -> float:
     except (OSError, IndexError, ValueError):
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return round(own + (reader_mb or 0.0), 1)
-
-
-@dataclass(slots=True)
-class _Stopwatch:
-    """Seconds by step, to the millisecond."""
-
-    laps: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.monotonic)
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = round(now - self._last, 3)
-        self._last = now
 
 
 class _Reporter:
