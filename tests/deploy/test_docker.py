@@ -25,6 +25,8 @@ from tests.guide.programs import require
 from tests.stack.service import ROOT, free_port
 
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
 COMPOSE = ROOT / "deploy/compose"
 FILES = ("single.yml", "scaled.yml")
 VARIABLES = {"POSTGRES_PASSWORD": "p", "SECRET_KEY": "s", "SERVER_NAME": "api.example.org", "CERTIFICATES": "/tls"}
@@ -59,7 +61,8 @@ def of(stage: Stage, word: str) -> list[str]:
 
 def context() -> list[str]:
     """What the build sees of the files that are or may come under version control, by the rules of .dockerignore."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
     wanted = [rule[1:] for rule in rules if rule.startswith("!")]
@@ -139,7 +142,7 @@ def test_the_image_starts_from_a_read_only_root(tmp_path: Path) -> None:
         kill -TERM $! && wait $!
     """
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, env={"LANG": "C.UTF-8"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env={"LANG": "C.UTF-8"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^(healthy|degraded)\n{owner}$", done.stdout, re.MULTILINE), done.stdout
     assert "Stopped." in done.stdout

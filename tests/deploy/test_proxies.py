@@ -249,6 +249,13 @@ def test_every_answer_has_the_security_headers_once(api: httpx.Client, path: str
     assert not re.search(r"\d", headers.get("Server", ""))
 
 
+@pytest.mark.parametrize("path", ["/api/v2/health", "/health", "/ready"])
+def test_the_machines_own_checks_need_no_proxy(service: RunningService, path: str) -> None:
+    with httpx.Client(base_url=service.url, trust_env=False) as client:
+        assert client.get(path).status_code == 200
+        assert client.get("/api/v2/models").status_code == 301
+
+
 FORGED = [
     {"X-Forwarded-For": "10.1.1.1"},
     {"X_Forwarded_For": "10.1.1.1"},
