@@ -228,7 +228,13 @@ def test_http_leads_to_https_and_the_method_stays(proxy: Proxy) -> None:
     assert answer.headers["Location"] == f"https://{HOST}/api/v2/process?wait=1"
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics?a=b"])
+HIDDEN = [
+    *("/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics?a=b", "/%2fmetrics", "/%2F/metrics/"),
+    *("/openwebui-errors/413.json", "//openwebui-errors/"),
+]
+
+
+@pytest.mark.parametrize("path", HIDDEN)
 def test_metrics_are_not_for_the_world(proxy: Proxy, key: str, path: str) -> None:
     answer = raw(proxy, f"GET {path} HTTP/1.1", f"Authorization: Bearer {key}")
     is_a_problem(answer, 404, "system_error")

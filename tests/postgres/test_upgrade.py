@@ -21,12 +21,12 @@ import pytest
 
 from tests.stack.service import ROOT, environment_for, free_port
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 FOLDERS = ("processing/migrations", "modelsregistry/migrations")
 PROGRAM = ("manage.py", "apiv2project", "processing", "modelsregistry")
 MORE = 10  # submissions to each web server in each phase
-PATIENCE = 120.0  # seconds
+PATIENCE = 240.0  # seconds
 MAKE_KEY = """
 from django.contrib.auth.models import User
 from processing.access import keys
