@@ -18,6 +18,7 @@ MORE_FOR = 1024 * 1024  # a form with a thousand documents takes long on a good 
 # Seconds that what nobody wants is read on after the answer and thrown away, so that the sender comes to read it: a
 # connection that is closed over unread bytes is reset, and a proxy that still writes makes a 502 of any answer.
 LINGER = 5.0
+_SILENCE = 1.0  # seconds without another piece after which there is nobody to wait for
 _LOOK_UP = 1.0  # seconds until the reading thread notices that nobody wants the body any more
 
 
@@ -65,11 +66,12 @@ class Arrival(io.RawIOBase):
         return len(taken)
 
     def linger(self) -> None:
-        """Throw away what still comes: until the body is whole, its sender gives up, or `LINGER` is over."""
+        """Throw away what still comes: until the body is whole, its sender gives up or falls silent, or `LINGER` is
+        over."""
         end = time.monotonic() + LINGER
         with contextlib.suppress(queue.Empty):
             while not self.is_whole and (left := end - time.monotonic()) > 0:
-                piece = self._pieces.get(timeout=left)
+                piece = self._pieces.get(timeout=min(left, _SILENCE))
                 if not piece or isinstance(piece, BaseException):
                     return
                 self._received += len(piece)

@@ -127,6 +127,24 @@ def test_a_sender_that_gives_up_is_not_waited_for(end: bytes | Exception) -> Non
     arriving.linger()
 
 
+def test_a_sender_that_falls_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "_SILENCE", 0.01)
+    monkeypatch.setattr(arrival, "LINGER", 3600.0)
+    dropped = threading.Event()
+    pieces = iter([b"x" * 10])
+
+    def source(size: int) -> bytes:
+        if piece := next(pieces, b""):
+            return piece
+        dropped.wait()
+        return b""
+
+    arriving = Arrival(source, 1_000_000)
+    assert arriving.read(10) == b"x" * 10
+    arriving.linger()
+    dropped.set()
+
+
 def test_a_reader_that_gives_up_lets_the_thread_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrival, "_LOOK_UP", 0.01)
     before = set(threading.enumerate())
