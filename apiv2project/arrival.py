@@ -15,6 +15,10 @@ PIECE = 65_536  # bytes asked of the server at once; it answers when it has them
 PIECE_WITHIN = 60.0  # seconds for one piece: about 1 kB/s, slower than any working line
 WHOLE_WITHIN = 600.0  # seconds that a body may be waited for in all, and one more for each of these bytes:
 MORE_FOR = 1024 * 1024  # a form with a thousand documents takes long on a good line, too
+# Seconds that what nobody wants is read on after the answer and thrown away, so that the sender comes to read it: a
+# connection that is closed over unread bytes is reset, and a proxy that still writes makes a 502 of any answer.
+LINGER = 5.0
+_SILENCE = 1.0  # seconds without another piece after which there is nobody to wait for
 _LOOK_UP = 1.0  # seconds until the reading thread notices that nobody wants the body any more
 
 
@@ -60,6 +64,17 @@ class Arrival(io.RawIOBase):
         target[: len(taken)] = taken
         self._piece = self._piece[len(taken) :]
         return len(taken)
+
+    def linger(self) -> None:
+        """Throw away what still comes: until the body is whole, its sender gives up or falls silent, or `LINGER` is
+        over."""
+        end = time.monotonic() + LINGER
+        with contextlib.suppress(queue.Empty):
+            while not self.is_whole and (left := end - time.monotonic()) > 0:
+                piece = self._pieces.get(timeout=min(left, _SILENCE))
+                if not piece or isinstance(piece, BaseException):
+                    return
+                self._received += len(piece)
 
     def close(self) -> None:
         """Let the reading thread go; it ends when the server drops the connection, at the latest."""

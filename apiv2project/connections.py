@@ -6,6 +6,7 @@ of these two kinds gets its places, and who comes when they are taken is told at
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -74,11 +75,10 @@ class ConnectionGate:
             return _refuse(environ, start_response, 503, "Too many requests are under way. Come back soon.", "busy")
         place = _Place(places, self._waiting)
         environ[PLACES] = place.wait
-        try:
-            return _Held(self._answer(environ, start_response), place.release)
-        except BaseException:
-            place.release()
-            raise
+        with contextlib.ExitStack() as until_sent:
+            until_sent.callback(place.release)
+            response = self._answer(environ, start_response, until_sent)
+            return _Held(response, until_sent.pop_all().close)
 
     def _places_for(self, environ: WSGIEnvironment) -> threading.BoundedSemaphore | None:
         if _has_body(environ):
@@ -87,16 +87,25 @@ class ConnectionGate:
         is_stream = "text/event-stream" in environ.get("HTTP_ACCEPT", "") or _names_a_stream(environ)
         return self._waiting if wants_to_wait or is_stream else None
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _answer(
+        self, environ: WSGIEnvironment, start_response: StartResponse, until_sent: contextlib.ExitStack
+    ) -> Iterable[bytes]:
         if not _has_body(environ):
             return self._application(environ, start_response)
-        with _arriving(environ) as arriving:
-            start_response = _closing_early(start_response, cast(Arrival, arriving.raw))
-            if not _is_streamed(environ):
-                return self._answer_small(environ, start_response, arriving)
-            environ["wsgi.input"] = arriving
-            environ["CONTENT_LENGTH"] = str(_length(environ) or UNKNOWN_LENGTH)
-            return self._application(environ, start_response)
+        arriving = until_sent.enter_context(_arriving(environ))
+        arrival = cast(Arrival, arriving.raw)
+        response = self._answer_arriving(environ, _closing_early(start_response, arrival), arriving)
+        until_sent.callback(arrival.linger)
+        return response
+
+    def _answer_arriving(
+        self, environ: WSGIEnvironment, start_response: StartResponse, arriving: io.BufferedReader
+    ) -> Iterable[bytes]:
+        if not _is_streamed(environ):
+            return self._answer_small(environ, start_response, arriving)
+        environ["wsgi.input"] = arriving
+        environ["CONTENT_LENGTH"] = str(_length(environ) or UNKNOWN_LENGTH)
+        return self._application(environ, start_response)
 
     def _answer_small(
         self, environ: WSGIEnvironment, start_response: StartResponse, arriving: io.BufferedReader

@@ -81,6 +81,16 @@ def _redis(url: str) -> str:
     return url
 
 
+def _appendable(path: str) -> str:
+    """A file that this process can write to; asked by doing so, for who runs the service learns of it here or never."""
+    try:
+        if path:
+            Path(path).open("a").close()
+    except OSError as error:
+        raise ValueError(f"The file cannot be written ({error.strerror})") from None
+    return path
+
+
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(text)
@@ -92,7 +102,10 @@ Words = Annotated[list[str], BeforeValidator(_split)]
 Paths = Annotated[list[Annotated[str, AfterValidator(_path)]], BeforeValidator(_split)]
 Networks = Annotated[list[Annotated[Any, AfterValidator(_network)]], BeforeValidator(_split)]
 Secret = Annotated[str, AfterValidator(_no_placeholder)]
-Upper = Annotated[str, BeforeValidator(lambda value: str(value).upper())]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(lambda value: str(value).lower())]
+Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(lambda value: str(value).upper())
+]
 
 
 class Environment(StorageVariables):
@@ -135,9 +148,10 @@ class Environment(StorageVariables):
     metrics_host: str = Field("", alias="API_V2_METRICS_HOST")
     metrics_port: int | None = Field(None, alias="API_V2_METRICS_PORT", ge=1, le=65535)
     debug: bool = Field(default=False, alias="DEBUG")
-    log_level: Upper = Field("INFO", alias="OPEN_WEBUI_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
-    src_log_levels: Json[dict[str, str]] = Field(default_factory=dict, alias="SRC_LOG_LEVELS")
-    log_file: str = Field("", alias="API_V2_LOG_FILE")
+    log_level: Level = Field("INFO", alias="OPEN_WEBUI_LOG_LEVEL")
+    src_log_levels: Json[dict[str, Level]] = Field(default_factory=dict, alias="SRC_LOG_LEVELS")
+    log_format: LogFormat = Field("text", alias="API_V2_LOG_FORMAT")
+    log_file: Annotated[str, AfterValidator(_appendable)] = Field("", alias="API_V2_LOG_FILE")
 
 
 def variables(env_file: Path | None = None) -> dict[str, str]:

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
+from types import TracebackType
 from typing import Any
 
 from apiv2project.environment import Environment
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "request"}
+_OURS = ("apiv2project", "processing", "modelsregistry")
+_Failure = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class EventFormatter(logging.Formatter):
-    """`time level logger message key=value …`: what a caller gave as `extra` follows the constant message."""
+    """`time level logger message key=value …`: what a caller gave as `extra` follows the constant message, and the
+    lines of a stack are indented, so that nothing that is quoted there passes for an event."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        record.message = _inert(record.message)
+        return " ".join((super().formatMessage(record), *(f"{name}={_inert(value)}" for name, value in _extra(record))))
+
+    def formatException(self, ei: _Failure) -> str:  # noqa: N802  (logging's name)
+        return "\n".join(f"  {_escaped(line)}" for line in super().formatException(ei).split("\n"))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time` (ISO 8601, UTC), `level`, `logger`, `message`, what a caller gave as `extra`, and
+    `exception` with the stack where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        extra = " ".join(f"{name}={_inert(value)}" for name, value in record.__dict__.items() if name not in _STANDARD)
-        return f"{line} {extra}" if extra else line
+        event: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name, value in _extra(record):
+            event[f"{name}_" if name in event else name] = value
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return json.dumps(event, default=str)
 
 
 class SuspicionIsNoFailure(logging.Filter):
@@ -32,31 +60,54 @@ class SuspicionIsNoFailure(logging.Filter):
         return True
 
 
+class RotatedFileHandler(WatchedFileHandler):
+    """A file that logrotate may move away from under all processes that write to it. While it cannot be opened its
+    lines are on standard error alone, and who logs goes on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+
+def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in record.__dict__.items() if name not in _STANDARD)
+
+
 def _inert(value: Any) -> str:
     """A value that begins no line of its own and moves no cursor, whoever chose it."""
     text = str(value)
     return text if text.isprintable() else ascii(text)
 
 
+def _escaped(line: str) -> str:
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+
 def logging_configuration(env: Environment) -> dict[str, Any]:
-    """The dictionary for `logging.config`. `SRC_LOG_LEVELS` sets levels by source: `API_V2` is both apps, any other
-    name is a logger's."""
+    """The dictionary for `logging.config`. `SRC_LOG_LEVELS` sets levels by source: `API_V2` is the whole service, any
+    other name is a logger's."""
     level = "DEBUG" if env.debug else env.log_level
-    form = {"formatter": "event", "filters": ["suspicion"]}
+    form = {"formatter": env.log_format, "filters": ["suspicion", "context"]}
     handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", **form}}
     if env.log_file:
-        handlers["file"] = {"class": "logging.handlers.WatchedFileHandler", "filename": env.log_file, **form}
-    loggers = {name: {"level": level} for name in ("processing", "modelsregistry")}
+        handlers["file"] = {"()": RotatedFileHandler, "filename": env.log_file, "encoding": "utf-8", **form}
+    loggers = {name: {"level": level} for name in _OURS}
     for source, wanted in env.src_log_levels.items():
-        for name in ("processing", "modelsregistry") if source == "API_V2" else (source,):
-            loggers[name] = {"level": wanted.upper()}
+        for name in _OURS if source == "API_V2" else (source,):
+            loggers[name] = {"level": wanted}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "event": {"()": EventFormatter, "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+            "text": {"()": EventFormatter, "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+            "json": {"()": JsonFormatter},
         },
-        "filters": {"suspicion": {"()": SuspicionIsNoFailure}},
+        "filters": {
+            "suspicion": {"()": SuspicionIsNoFailure},
+            "context": {"()": "processing.runtime.log_context.InContext"},
+        },
         "handlers": handlers,
         "root": {"level": "WARNING", "handlers": list(handlers)},
         "loggers": loggers,

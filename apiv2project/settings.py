@@ -185,7 +185,8 @@ SECURE_PROXY_SSL_HEADER = (
     ("HTTP_" + ENV.proxy_https_header.upper().replace("-", "_"), "https") if ENV.proxy_https_header else None
 )
 SECURE_SSL_REDIRECT = ENV.https
-SECURE_REDIRECT_EXEMPT = [r"^metrics$"]  # Prometheus asks from beside the service, past the proxy that speaks HTTPS
+# What programs on this machine ask of the service itself: checks of its health, and Prometheus.
+SECURE_REDIRECT_EXEMPT = [r"^(api/v2/health|metrics|health|ready|livez|readyz)/?$"]
 SECURE_HSTS_SECONDS = 63_072_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV.https
 SECURE_HSTS_PRELOAD = ENV.https

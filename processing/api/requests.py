@@ -10,6 +10,8 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, QueryDict
 from rest_framework.request import Request
 
+from processing.runtime import log_context
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -31,7 +33,11 @@ class RequestMiddleware:
         if request.path_info.startswith("//"):
             request.path_info = "/" + request.path_info.lstrip("/")
             request.path = "/" + request.path.lstrip("/")
-        response = self.get_response(request)
+        named = log_context.request_id.set(identifier)
+        try:
+            response = self.get_response(request)
+        finally:
+            log_context.request_id.reset(named)
         response["X-Request-ID"] = identifier
         return response
 

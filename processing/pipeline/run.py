@@ -7,7 +7,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -33,6 +33,7 @@ from processing.pipeline.meter import ClaimMeter
 from processing.pipeline.options import RequestOptions
 from processing.pipeline.patience import patiently
 from processing.pipeline.read import ReadDocument
+from processing.pipeline.stopwatch import Stopwatch
 from processing.pipeline.telling import Telling
 from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
@@ -65,7 +66,7 @@ def _run(
     if task.document is None:
         raise DocumentFailed("The document of this task has been deleted.", "document_gone")
     _forget_peak()
-    timings = _Stopwatch()
+    timings = Stopwatch(parameters.slow_step_seconds)
     report = _Reporter(claim, telling)
     kept = Kept(claim, options, parameters, deadline, report.note)
     if options.conversion is not None:
@@ -104,7 +105,7 @@ def _converted(
     wanted: conversion.Conversion,
     document: StoredDocument,
     report: _Reporter,
-    timings: _Stopwatch,
+    timings: Stopwatch,
     meter: ClaimMeter,
 ) -> Outcome:
     """The document's own text, where nobody is asked about it."""
@@ -224,7 +225,7 @@ def _outcome(  # noqa: PLR0913 - what a task comes to
     document: ReadDocument,
     answered: Answered,
     citations: list[dict[str, Any]],
-    timings: _Stopwatch,
+    timings: Stopwatch,
     cache: str,
 ) -> Outcome:
     task, answer = claim.task, answered.result
@@ -292,19 +293,6 @@ def _peak_mb(reader_mb: float | None) -> float:
     except (OSError, IndexError, ValueError):
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return round(own + (reader_mb or 0.0), 1)
-
-
-@dataclass(slots=True)
-class _Stopwatch:
-    """Seconds by step, to the millisecond."""
-
-    laps: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.monotonic)
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = round(now - self._last, 3)
-        self._last = now
 
 
 class _Reporter:

@@ -3,6 +3,7 @@ body is read and, but for memory and disk, again before the task is written."""
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from processing.runtime.capacity import memory_usage
 from processing.runtime.parameters import BYTES_PER_MB, Parameters
 from processing.tasks.models import Status, Task
 
+logger = logging.getLogger(__name__)
+
 # Far from the bound a process counts the whole queue once a second; the bound is far while this many more would fit,
 # which is more than all hosts of one database write in a second.
 _FAR = 2000
@@ -25,6 +28,7 @@ _CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is s
 _LOCK_OF_QUEUE = 0x41504932
 
 _counted: tuple[float, int] | None = None  # when, and how many waited
+_was_short = False  # of memory, when asked last
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +84,23 @@ def require_means(parameters: Parameters, incoming: int = 0) -> None:
 
 def memory_is_short(parameters: Parameters) -> bool:
     """Whether nothing new may start on this host: its working set is past the threshold, and is to be watched."""
+    global _was_short
     management = parameters.memory_management
-    return management.monitor_usage and memory_usage().used_percent >= management.emergency_stop_threshold
+    used = memory_usage().used_percent
+    is_short = management.monitor_usage and used >= management.emergency_stop_threshold
+    if is_short != _was_short:
+        _was_short = is_short
+        if is_short:
+            logger.warning("memory is short: nothing new begins", extra={"used_percent": used})
+        else:
+            logger.info("memory is enough again", extra={"used_percent": used})
+    return is_short
 
 
 def forget() -> None:
     """Count anew at the next question."""
-    global _counted
-    _counted = None
+    global _counted, _was_short
+    _counted, _was_short = None, False
 
 
 def _waiting() -> QuerySet[Task]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from processing.runtime.parameters import Parameters
 from processing.tasks import lifecycle
 from processing.tasks.lifecycle import Submission
 from processing.tasks.models import RETRYABLE, Status, Task
+
+logger = logging.getLogger(__name__)
 
 REPEATED_WITHIN = timedelta(seconds=30)  # a client that hears nothing sends the same again by itself
 _CLOSED_FOR = 60  # seconds that a caller is told to wait while the service is switched off
@@ -64,6 +67,7 @@ def submit(
         if document.is_new:  # It came with this submission, which has not taken place.
             retention.erase_if_idle(document.pk)
         raise
+    logger.info("task taken", extra={"task": task.id})
     return task, place_of(task.seq, task.priority)
 
 

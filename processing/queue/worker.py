@@ -26,7 +26,7 @@ from processing.pipeline.options import RequestOptions
 from processing.queue import admission, host, turns
 from processing.queue.settle import settle
 from processing.queue.watch import Interrupted, Watch
-from processing.runtime import heap
+from processing.runtime import heap, log_context
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import InForce, current
 from processing.tasks import lifecycle, spending
@@ -42,8 +42,9 @@ def work() -> bool:
     claim = _claimed(in_force)
     if claim is None:
         return False
-    logger.info("task started", extra={"task": claim.id, "attempt": claim.task.attempts})
-    _worked_on(claim, in_force)
+    with log_context.of_task(str(claim.id), claim.task.request_id):
+        logger.info("task started", extra={"attempt": claim.task.attempts})
+        _worked_on(claim, in_force)
     if in_force.parameters.memory_management.cleanup_after_processing:
         heap.give_back()
     return True

@@ -132,6 +132,9 @@ class Parameters(Group):
         description="Of these, how many have their text recognised at once, 1 to 1000; null: from memory and cores.",
     )
     timeout: Seconds = Field(default=300, description="Seconds that a task may take, 1 to 86400.")
+    slow_step_seconds: Seconds = Field(
+        default=60, description="Seconds from which a step of a task is told in the log as slow, 1 to 86400."
+    )
     max_file_size: int = Field(
         default=50 * BYTES_PER_MB,
         ge=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -92,6 +93,56 @@ def test_a_sender_that_stalls_is_given_up_and_its_thread_let_go(monkeypatch: pyt
     dropped.set()  # the server drops the connection once it has sent the refusal
     for thread in set(threading.enumerate()) - before:
         thread.join()
+
+
+def test_what_nobody_wants_is_read_on_until_its_sender_has_sent_all() -> None:
+    body = io.BytesIO(b"x" * 1_000_000)
+    arriving = Arrival(body.read, 1_000_000)
+    assert arriving.read(10) == b"x" * 10
+    arriving.linger()
+    assert arriving.is_whole
+    assert body.tell() == 1_000_000
+
+
+def test_who_goes_on_sending_is_listened_to_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "LINGER", 0.05)
+    with io.BufferedReader(Arrival(lambda size: b"x" * size, None)) as body:
+        body.read(10)
+        cast(Arrival, body.raw).linger()
+        assert not cast(Arrival, body.raw).is_whole
+
+
+@pytest.mark.parametrize("end", [b"", ConnectionResetError()])
+def test_a_sender_that_gives_up_is_not_waited_for(end: bytes | Exception) -> None:
+    pieces = iter([b"x" * 10, end])
+
+    def source(size: int) -> bytes:
+        piece = next(pieces)
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    arriving = Arrival(source, 1_000_000)
+    assert arriving.read(10) == b"x" * 10
+    arriving.linger()
+
+
+def test_a_sender_that_falls_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "_SILENCE", 0.01)
+    monkeypatch.setattr(arrival, "LINGER", 3600.0)
+    dropped = threading.Event()
+    pieces = iter([b"x" * 10])
+
+    def source(size: int) -> bytes:
+        if piece := next(pieces, b""):
+            return piece
+        dropped.wait()
+        return b""
+
+    arriving = Arrival(source, 1_000_000)
+    assert arriving.read(10) == b"x" * 10
+    arriving.linger()
+    dropped.set()
 
 
 def test_a_reader_that_gives_up_lets_the_thread_go(monkeypatch: pytest.MonkeyPatch) -> None:
