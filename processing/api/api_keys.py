@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,20 +24,11 @@ from processing.api.authentication import caller
 from processing.api.auths import NOT_KEPT
 from processing.api.errors import ProblemSerializer
 from processing.api.permissions import KeysEnabled, SignedIn
+from processing.api.strict import StrictSerializer
 from processing.errors import InvalidInput, NotFound
 
 MAX_KEYS = 100  # that a user may have at once by their own making
 _LATEST = 253_402_300_799  # the last second of the year 9999, after which there is no date
-
-
-class _Known(serializers.Serializer[Any]):
-    """Refuses what it does not know: a restriction that is misspelt must not make a key without it."""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields)) if isinstance(self.initial_data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({name: ["There is no such field."] for name in unknown}, "unknown_field")
-        return attrs
 
 
 class _Words(serializers.ListField):
@@ -48,7 +38,7 @@ class _Words(serializers.ListField):
         super().__init__(required=False, max_length=MAX_ENTRIES, **options)
 
 
-class KeyRequestSerializer(_Known):
+class KeyRequestSerializer(StrictSerializer):
     """What a new key is for and limited to. Everything may be left out."""
 
     name = serializers.CharField(required=False, allow_blank=True, max_length=100)
@@ -65,7 +55,7 @@ class KeyRequestSerializer(_Known):
     allowed_models = _Words(help_text="Ids of models that it may use; empty: those that its user may.")
 
 
-class RotationSerializer(_Known):
+class RotationSerializer(StrictSerializer):
     """How a secret is replaced."""
 
     overlap = serializers.FloatField(
@@ -182,7 +172,7 @@ def _own(request: Request, key_id: str) -> ApiKey:
     return key
 
 
-def _checked(serializer: type[_Known], request: Request) -> dict[str, Any]:
+def _checked(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
     asked = serializer(data=request.data)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)

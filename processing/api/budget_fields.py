@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from processing.access.budgets import Standing
 from processing.access.models import Budget
+from processing.api.strict import StrictSerializer
 
 _LARGEST = 9_000_000_000_000_000  # tokens: beyond any use, and exact in every JSON reader
 
@@ -31,19 +32,13 @@ def _money(**more: Any) -> serializers.DecimalField:
     )
 
 
-class BudgetChangeSerializer(serializers.Serializer[dict[str, Any]]):
+class BudgetChangeSerializer(StrictSerializer):
     """What to change of a budget. What is left out stays as it is."""
 
     period = serializers.ChoiceField(choices=Budget.Period.choices, required=False, help_text="By UTC.")
     tokens = _tokens(required=False)
     money = _money(required=False)
     active = serializers.BooleanField(required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError({name: ["There is no such field."] for name in unknown}, "unknown_field")
-        return attrs
 
 
 class NewBudgetSerializer(BudgetChangeSerializer):

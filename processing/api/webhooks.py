@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from processing.api.actors import actor
 from processing.api.authentication import caller
 from processing.api.auths import NOT_KEPT
 from processing.api.errors import ProblemSerializer
+from processing.api.strict import StrictSerializer
 from processing.delivery.webhooks import endpoints, messages, targets
 from processing.delivery.webhooks.endpoints import Caller, Wish
 from processing.delivery.webhooks.models import State, WebhookDelivery, WebhookEndpoint
@@ -28,17 +28,7 @@ _SHOWN = 100  # deliveries
 _ERRORS = {"4XX": ProblemSerializer}
 
 
-class _Known(serializers.Serializer[Any]):
-    """Refuses what it does not know: a misspelt `events` must not mean all of them."""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields)) if isinstance(self.initial_data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({name: ["There is no such field."] for name in unknown}, "unknown_field")
-        return attrs
-
-
-class WebhookRequestSerializer(_Known):
+class WebhookRequestSerializer(StrictSerializer):
     """A receiver to be registered."""
 
     url = serializers.CharField(
@@ -58,7 +48,7 @@ class WebhookRequestSerializer(_Known):
     )
 
 
-class SecretRotationSerializer(_Known):
+class SecretRotationSerializer(StrictSerializer):
     """How a secret is replaced."""
 
     overlap = serializers.FloatField(
@@ -255,7 +245,7 @@ def _overlap(request: Request) -> timedelta:
     return endpoints.OVERLAP if seconds is None else timedelta(seconds=seconds)
 
 
-def _checked(serializer: type[_Known], request: Request) -> dict[str, Any]:
+def _checked(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
     asked = serializer(data=request.data)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)

@@ -87,7 +87,7 @@ def ask(alice: Tenant) -> Callable[..., Any]:
     client = alice.client
 
     def send(**fields: Any) -> Any:
-        given = {"file": text_file(), "prompt": "What is the total?", "model": "local", **fields}
+        given = {"file": text_file(), "prompt": "What is the total?", "model": "local", "dedupe": "false", **fields}
         return client.post("/api/v2/process", {name: value for name, value in given.items() if value is not None})
 
     return send

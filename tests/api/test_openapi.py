@@ -109,6 +109,14 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
     assert names <= set(description["components"]["schemas"])
 
 
+def test_what_refuses_unknown_fields_says_so(description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    strict = {name for name, schema in schemas.items() if schema.get("additionalProperties") is False}
+    asked = ("KeyRequest", "Rotation", "WebhookRequest", "SecretRotation", "NewBudget", "PatchedBudgetChange")
+    assert {f"{name}Request" for name in asked} <= strict
+    assert "Task" not in strict
+
+
 def test_limited_replies_say_how_the_limits_stand(description: dict[str, Any]) -> None:
     unlimited = {"/api/v2/health", "/health", "/ready"}
     for path, item in description["paths"].items():

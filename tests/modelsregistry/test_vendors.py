@@ -44,7 +44,10 @@ def test_every_vendor_speaks_a_dialect_that_there_is():
     assert {vendor.kind for vendor in VENDORS} <= set(all_drivers())
 
 
-@pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor.key_variables and vendor.address], ids=str)
+WITH_A_KEY = [vendor for vendor in VENDORS if vendor.key_variables and vendor.address]
+
+
+@pytest.mark.parametrize("vendor", WITH_A_KEY, ids=lambda vendor: vendor.name)
 def test_a_key_that_vanishes_switches_its_models_off_and_back_on(vendor):
     variables = {vendor.key_variables[-1]: "sk-1"}
     provision(variables)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import httpx
@@ -198,6 +200,46 @@ def test_the_web_server_with_tasks_at_work(parts: Parts, caller: Caller, upstrea
     until(lambda: not any(each.status() == psutil.STATUS_ZOMBIE for each in parts.service.processes()))
     assert caller.status(task)["status"] == "processing"
     assert caller.http.delete(f"/api/v2/tasks/{task}").status_code == 200
+
+
+def test_the_web_server_in_the_middle_of_a_batch(parts: Parts, caller: Caller) -> None:
+    """Nothing of a batch that has half arrived is kept; sent again, it is taken once, and so it is when sent thrice."""
+    half, killed = threading.Event(), threading.Event()
+    fields = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    document = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="%d.txt"\r\n\r\nThe total is %d.00 EUR.\r\n'
+    )
+
+    def form(*, broken_off: bool) -> Iterator[bytes]:
+        yield fields % (b"prompt", b"What is the total?") + fields % (b"model", b"local")
+        for number in range(1, 21):
+            if broken_off and number == 11:
+                half.set()
+                killed.wait(PATIENCE)
+            yield document % (number, number)
+        yield b"--b--\r\n"
+
+    def send(*, broken_off: bool = False) -> httpx.Response:
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Idempotency-Key": "a batch that is broken off"}
+        return caller.http.post("/api/v2/batches", content=form(broken_off=broken_off), headers=headers)
+
+    with ThreadPoolExecutor(1) as sender:
+        lost = sender.submit(send, broken_off=True)
+        assert half.wait(PATIENCE)
+        web = parts.the("apiv2project.web")
+        kill(web, *web.children(recursive=True))
+        killed.set()
+        assert isinstance(lost.exception(PATIENCE), httpx.TransportError)
+    wait_until_healthy_again(parts.service)
+    assert caller.http.get("/api/v2/batches").json()["results"] == []
+    taken = send()
+    assert (taken.status_code, taken.json()["counts"]["failed"]) == (201, 0), taken.text
+    assert send().json()["batch_id"] == taken.json()["batch_id"]
+    place = f"/api/v2/batches/{taken.json()['batch_id']}"
+    until(lambda: caller.http.get(place).json()["status"] == "completed")
+    results = [json.loads(line) for line in caller.http.get(f"{place}/results").text.splitlines()]
+    assert [(each["line"], each["status"]) for each in results] == [(line, "completed") for line in range(1, 21)]
+    assert all(f"{each['line']}.00" in each["result"]["content"] for each in results)
 
 
 def test_a_limit_that_is_changed_holds_for_workers_at_once_and_drops_no_work(
