@@ -25,24 +25,29 @@ class MissingServerError(Exception):
 
 
 class Server:
-    """One cluster of databases. `fsync` off is for tests: they kill processes, and never the machine."""
+    """One cluster of databases. `fsync` off is for tests: they kill processes, and never the machine. It listens on
+    loopback, or on another address of this machine's, and there trusts whoever is in the same /24."""
 
-    def __init__(self, directory: Path, *, fsync: bool = False) -> None:
+    def __init__(self, directory: Path, *, fsync: bool = False, address: str = "127.0.0.1") -> None:
         self._programs = programs()
         self._directory = directory
         self._data = directory / "data"
         self._fsync = fsync
+        self._address = address
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self._run("initdb", "-D", str(self._data), "-U", _OWNER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+        if address != "127.0.0.1":
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {address}/24 trust\n")
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgres://{_OWNER}@127.0.0.1:{self.port}/{database}"
+        return f"postgres://{_OWNER}@{self._address}:{self.port}/{database}"
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self._address,
             "port": self.port,
             "unix_socket_directories": "",
             "fsync": "on" if self._fsync else "off",
@@ -83,7 +88,7 @@ class Server:
         return self._directory / "log"
 
     def _answers(self) -> bool:
-        command = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        command = [str(self._programs / "pg_isready"), "-q", "-h", self._address, "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> str:
@@ -106,14 +111,14 @@ def programs() -> Path:
 
 
 @contextmanager
-def running_server(*, fsync: bool = False) -> Iterator[Server]:
+def running_server(*, fsync: bool = False, address: str = "127.0.0.1") -> Iterator[Server]:
     """A started server whose directory goes when the block ends. Raises `MissingServerError`."""
     programs()
     with tempfile.TemporaryDirectory(prefix="apiv2-postgres-") as name:
         directory = Path(name)
         if (other := _another_user()) != {}:
             os.chown(directory, other["user"], other["group"])
-        server = Server(directory, fsync=fsync)
+        server = Server(directory, fsync=fsync, address=address)
         server.start()
         try:
             yield server

@@ -43,14 +43,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def moto(directory: Path) -> Iterator[Server]:
+def moto(directory: Path, address: str = "127.0.0.1") -> Iterator[Server]:
+    """`address` is where it listens: loopback, or another of this machine's."""
     _require("moto", find_spec("moto") is not None)
 
     def variables(port: int) -> dict[str, str]:
         return {
             "S3_BUCKET_NAME": BUCKET,
             "S3_REGION_NAME": "eu-central-1",
-            "S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "S3_ENDPOINT_URL": f"http://{address}:{port}",
             "S3_KEY_PREFIX": "api-v2",
             "S3_ACCESS_KEY_ID": "anybody",
             "S3_SECRET_ACCESS_KEY": "anything",
@@ -58,8 +59,8 @@ def moto(directory: Path) -> Iterator[Server]:
             "API_V2_S3_ENCRYPTION": "AES256",
         }
 
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p"]
-    with _running(command, directory) as port:
+    command = [sys.executable, "-m", "moto.server", "-H", address, "-p"]
+    with _running(command, directory, address) as port:
         server = Server("s3", port, variables)
         import boto3
 
@@ -120,23 +121,23 @@ SERVERS = {"s3": moto, "gcs": fake_gcs, "azure": azurite}
 
 
 @contextlib.contextmanager
-def _running(command: list[str], directory: Path) -> Iterator[int]:
+def _running(command: list[str], directory: Path, address: str = "127.0.0.1") -> Iterator[int]:
     """Start it with a free port behind its command, and wait until it listens."""
     port = free_port()
     with (directory / "output").open("w") as output:
         server = subprocess.Popen([*command, str(port)], cwd=directory, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_until_listening(server, port, directory / "output")
+        _wait_until_listening(server, (address, port), directory / "output")
         yield port
     finally:
         server.kill()
         server.wait()
 
 
-def _wait_until_listening(server: subprocess.Popen[bytes], port: int, output: Path) -> None:
+def _wait_until_listening(server: subprocess.Popen[bytes], address: tuple[str, int], output: Path) -> None:
     until = time.monotonic() + _PATIENCE
     while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
             return
         assert server.poll() is None, output.read_text()
         assert time.monotonic() < until

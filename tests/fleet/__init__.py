@@ -1,0 +1,1 @@
+"""Several machines, each a network namespace of its own."""
