@@ -123,7 +123,7 @@ def typed(block: Block, service: RunningService, key: str) -> str:
 
 def refusals(output: str) -> list[str]:
     """The codes of the problems that were printed."""
-    return re.findall(r'"error_type": ?"\w+", ?"code": ?"(\w+)"', output)
+    return re.findall(r'"error_type":\s*"\w+",\s*"code":\s*"(\w+)"', output)
 
 
 def task_of(service: RunningService, key: str) -> str:
