@@ -45,7 +45,7 @@ class CitationSerializer(serializers.Serializer[Any]):
 
     page = serializers.IntegerField(help_text="As a person counts them, from 1.")
     text = serializers.CharField(help_text="Word for word as it stands there.")
-    score = serializers.FloatField(help_text="From 0 to 1: how much of it the answer says.")
+    score = serializers.FloatField(help_text="From 0 to 1: how much it has in common with what the answer says.")
 
 
 class ResultSerializer(serializers.Serializer[Any]):
