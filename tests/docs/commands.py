@@ -32,6 +32,18 @@ RUN_BY: dict[Named, str] = {
     ("docs/local-llm.md", ".venv/bin/python manage.py local_llm install --path"): (
         "tests/stack/test_model_docs.py::test_a_model_is_installed_from_a_file"
     ),
+    ("docs/operations/backup.md", ""): "tests/stack/test_operations_docs.py::test_backup_and_restore",
+    ("docs/operations/databases.md", ""): "tests/stack/test_operations_docs.py::test_databases",
+    # As far as they change neither the host nor need Docker or systemd: `NOT_HERE` there says which do.
+    ("docs/operations/deploying.md", ""): "tests/deploy/test_docs.py::test_files_are_put_where_the_pages_put_them",
+    ("docs/operations/health.md", ""): "tests/stack/test_operations_docs.py::test_health",
+    ("docs/operations/logs.md", ""): (
+        "tests/deploy/test_docs.py::test_logs_are_found_and_their_rotation_is_understood"
+    ),
+    ("docs/operations/proxies.md", ""): "tests/deploy/test_docs.py::test_files_are_put_where_the_pages_put_them",
+    ("docs/operations/storage.md", ""): "tests/storage/test_docs.py",
+    ("docs/operations/tuning.md", ""): "tests/deploy/test_docs.py::test_figures_are_read",
+    ("docs/operations/upgrading.md", ""): "tests/deploy/test_docs.py::test_hosts_are_prepared",
     ("docs/models.md", ".venv/bin/python manage.py import_models"): "tests/stack/test_model_docs.py::test_it_works",
 }
 
@@ -50,6 +62,7 @@ NO_COMMANDS: frozenset[Named] = frozenset(
         ("README.md", "Asking docs/samples/invoice.pdf"),
         ("README.md", "OPENAI_API_BASE_URL="),
         ("docs/access.md", "API_KEY_ALLOWED_ENDPOINTS="),
+        ("docs/operations/metrics.md", "scrape_configs:"),
         ("docs/clients/README.md", "CONTENT_EXTRACTION_ENGINE="),
     }
 )
