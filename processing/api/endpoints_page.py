@@ -164,7 +164,8 @@ def _shape(name: str, schemas: Node) -> str:
         f"| `{field}` | {_kind_of_reply(node, schemas)} | {_cell(node.get('description', ''))} |\n"
         for field, node in schema["properties"].items()
     )
-    return f"\n### {name}\n\n{words}\n{'' if not words else chr(10)}| Field | Type | |\n|---|---|---|\n{rows}"
+    told = f"{words}\n\n" if words else ""
+    return f"\n### {name}\n\n{told}| Field | Type | |\n|---|---|---|\n{rows}"
 
 
 def _kind_of_reply(schema: Node, schemas: Node) -> str:
