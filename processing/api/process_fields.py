@@ -25,7 +25,9 @@ def allowed_webhook_url(value: str) -> str:
 class ProcessSerializer(serializers.Serializer[Any]):
     """What `POST /api/v2/process` takes. Fields that are not listed are accepted and named in `ignored_fields`."""
 
-    file = serializers.FileField(required=False, allow_empty_file=True, max_length=1000)
+    file = serializers.FileField(
+        required=False, allow_empty_file=True, max_length=1000, help_text="The document. Send it, or `file_id`."
+    )
     file_id = serializers.UUIDField(required=False, help_text="An earlier upload, in place of `file`.")
     file_password = serializers.CharField(
         required=False,
@@ -37,17 +39,51 @@ class ProcessSerializer(serializers.Serializer[Any]):
     prompt = serializers.CharField(
         min_length=MIN_PROMPT_LENGTH, max_length=MAX_PROMPT_LENGTH, help_text="The question, or what to do."
     )
-    model = serializers.CharField(required=False, max_length=200, allow_blank=True)
-    temperature = serializers.FloatField(required=False, min_value=0, max_value=2)
-    max_tokens = serializers.IntegerField(required=False, min_value=1, max_value=32_000)
-    vision_mode = serializers.ChoiceField(choices=["auto", "force_vision", "force_text"], required=False)
-    pdf_extract_images = serializers.BooleanField(required=False, default=None, allow_null=True)
-    rag_full_context = serializers.BooleanField(required=False, default=None, allow_null=True)
-    bypass_embedding_and_retrieval = serializers.BooleanField(required=False, default=None, allow_null=True)
-    enable_hybrid_search = serializers.BooleanField(required=False, default=None, allow_null=True)
-    top_k = serializers.IntegerField(required=False, min_value=1, max_value=1000)
-    chunk_size = serializers.IntegerField(required=False, min_value=1, max_value=1_000_000)
-    chunk_overlap = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
+    model = serializers.CharField(
+        required=False, max_length=200, allow_blank=True, help_text="Without it, the default model answers."
+    )
+    temperature = serializers.FloatField(
+        required=False, min_value=0, max_value=2, help_text="In place of the model's own; 0 means 0."
+    )
+    max_tokens = serializers.IntegerField(
+        required=False, min_value=1, max_value=32_000, help_text="Tokens that the answer may have."
+    )
+    vision_mode = serializers.ChoiceField(
+        choices=["auto", "force_vision", "force_text"],
+        required=False,
+        help_text="Whether pages go to a model that sees as pictures; `auto` decides page by page.",
+    )
+    pdf_extract_images = serializers.BooleanField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="`false`: a figure on a page is no reason to show it as a picture.",
+    )
+    rag_full_context = serializers.BooleanField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="`true`: what does not fit the model is asked about part by part; `false`: passages are chosen.",
+    )
+    bypass_embedding_and_retrieval = serializers.BooleanField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="`true`: the same as `rag_full_context=true`.",
+    )
+    enable_hybrid_search = serializers.BooleanField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="Accepted and without effect: passages are ranked by their words.",
+    )
+    top_k = serializers.IntegerField(required=False, min_value=1, max_value=1000, help_text="Passages that are chosen.")
+    chunk_size = serializers.IntegerField(
+        required=False, min_value=1, max_value=1_000_000, help_text="Characters of a passage."
+    )
+    chunk_overlap = serializers.IntegerField(
+        required=False, min_value=0, max_value=1_000_000, help_text="Characters that two pieces of one paragraph share."
+    )
     skip_cache = serializers.BooleanField(
         required=False,
         default=None,

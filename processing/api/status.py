@@ -43,20 +43,20 @@ class FileInfoSerializer(serializers.Serializer[Any]):
 class CitationSerializer(serializers.Serializer[Any]):
     """A passage that stands verbatim on its page."""
 
-    page = serializers.IntegerField()
-    text = serializers.CharField()
-    score = serializers.FloatField()
+    page = serializers.IntegerField(help_text="As a person counts them, from 1.")
+    text = serializers.CharField(help_text="Word for word as it stands there.")
+    score = serializers.FloatField(help_text="From 0 to 1: how much it has in common with what the answer says.")
 
 
 class ResultSerializer(serializers.Serializer[Any]):
     """The answer."""
 
-    content = serializers.CharField()
-    model_used = serializers.CharField()
+    content = serializers.CharField(help_text="The answer; never empty.")
+    model_used = serializers.CharField(help_text="The model that answered, which may have stood in for another.")
     file_info = FileInfoSerializer()
-    processing_metadata = serializers.DictField()
+    processing_metadata = serializers.DictField(help_text="How it was read and asked: pages, ways, tokens, seconds.")
     citations = CitationSerializer(many=True)
-    data = serializers.JSONField(allow_null=True)  # type: ignore[assignment]
+    data = serializers.JSONField(allow_null=True, help_text="What fits `response_schema`.")  # type: ignore[assignment]
 
 
 class TaskMemorySerializer(serializers.Serializer[Any]):
@@ -65,7 +65,7 @@ class TaskMemorySerializer(serializers.Serializer[Any]):
     used_percent = serializers.FloatField()
     available_mb = serializers.FloatField()
     total_mb = serializers.FloatField()
-    task_peak_mb = serializers.FloatField(allow_null=True)
+    task_peak_mb = serializers.FloatField(allow_null=True, help_text="The most that the task has taken.")
 
 
 class TaskStatusSerializer(serializers.Serializer[Any]):
@@ -73,13 +73,13 @@ class TaskStatusSerializer(serializers.Serializer[Any]):
 
     task_id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=Status.choices)
-    progress = serializers.FloatField(min_value=0, max_value=100)
-    step = serializers.CharField()
-    position = serializers.IntegerField(allow_null=True)
+    progress = serializers.FloatField(min_value=0, max_value=100, help_text="Percent.")
+    step = serializers.CharField(help_text="What it is doing, in words.")
+    position = serializers.IntegerField(allow_null=True, help_text="Its place in line, from 1; null outside of it.")
     result = ResultSerializer(allow_null=True)
-    error = serializers.CharField(allow_null=True)
+    error = serializers.CharField(allow_null=True, help_text="Why it failed, for a person.")
     error_type = serializers.CharField(allow_null=True)
-    error_code = serializers.CharField(allow_null=True)
+    error_code = serializers.CharField(allow_null=True, help_text="The same for a program, stable.")
     created_at = serializers.FloatField()
     started_at = serializers.FloatField(allow_null=True)
     completed_at = serializers.FloatField(allow_null=True)
@@ -87,7 +87,7 @@ class TaskStatusSerializer(serializers.Serializer[Any]):
     model_used = serializers.CharField(allow_null=True)
     file_info = FileInfoSerializer()
     memory_usage = TaskMemorySerializer()
-    attempts = serializers.IntegerField()
+    attempts = serializers.IntegerField(help_text="How often a worker has taken it up.")
 
 
 class StatusViewSet(ViewSet):

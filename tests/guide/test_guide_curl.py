@@ -18,6 +18,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from tests import samples
+from tests.guide.guide import as_printed
 from tests.guide.programs import paste, require, run_script
 from tests.stack.service import RunningService
 
@@ -58,7 +59,9 @@ curl -X POST http://localhost:3000/admin/config \\
   -d '{"api_v2": {"admin_model": "claude-3-haiku"}}'
 """
 
-HEALTH_CHECK = """\
+HEALTH_CHECK = as_printed(
+    16,
+    """\
 #!/bin/bash
 # health_check.sh
 
@@ -73,9 +76,12 @@ else
     echo "❌ API v2 health check failed (HTTP $HTTP_CODE)"
     exit 1
 fi
-"""
+""",
+)
 
-COMPREHENSIVE_CHECK = """\
+COMPREHENSIVE_CHECK = as_printed(
+    17,
+    """\
 #!/bin/bash
 # comprehensive_check.sh
 
@@ -104,7 +110,8 @@ echo "📊 Active tasks: $ACTIVE_TASKS, Queue: $QUEUE_LENGTH"
 # Check if models are available
 MODELS=$(curl -s "$API_URL/models" | jq -r '.models | length')
 echo "🤖 Available models: $MODELS"
-"""
+""",
+)
 
 
 @pytest.fixture(scope="module")
