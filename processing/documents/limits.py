@@ -52,6 +52,9 @@ class Limits:
     markup_elements: int = 400_000
     markup_depth: int = 150
 
+    # Rounds of hashing that make a key of an Office document's password; Office takes 100,000.
+    password_rounds: int = 1_000_000
+
     # Mail: characters of a header, parts of a message, messages inside messages: how deep, and how many.
     header_characters: int = 10_000
     mail_parts: int = 1_000

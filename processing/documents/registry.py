@@ -16,7 +16,7 @@ HEAD = 8192
 # Without an extension nothing is taken for text before all else has been tried, and of text these come first: whatever
 # is left is plain.
 TEXTS = ("html", "txt")
-# Formats that are not read, and what programs save them as that is.
+# Formats that are not read, or only where they are switched on, and what programs save them as that is.
 SAVE_AS = {"doc": "docx", "dot": "docx", "ppt": "pptx", "pps": "pptx", "xlsb": "xlsx", "heic": "jpg", "heif": "jpg"}
 ATTRIBUTE = "FORMAT"
 
