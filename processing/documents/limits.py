@@ -61,6 +61,10 @@ class Limits:
     mail_depth: int = 5
     mail_messages: int = 50
 
+    # Files attached to a message that are read with it: how many, and bytes of them together.
+    enclosed_files: int = 20
+    enclosed_bytes: int = 64 * MIB
+
     # Slides, and shapes grouped in shapes.
     slides: int = 5_000
     shape_depth: int = 20

@@ -57,6 +57,14 @@ def enabled(supported: Collection[str]) -> list[Format]:
     return [each for each in all_formats().values() if names & {each.name, *each.extensions}]
 
 
+def enclosable(supported: Collection[str], blocked: Collection[str]) -> frozenset[str]:
+    """The names of the formats whose files are read where they are attached to a message: those that are taken, but for
+    pictures, of which most are ornaments."""
+    banned = {name.strip().lower().lstrip(".") for name in blocked}
+    taken = (each for each in enabled(supported) if not each.media_type.startswith("image/"))
+    return frozenset(each.name for each in taken if not banned & {each.name, *each.extensions})
+
+
 def is_picture(filename: str) -> bool:
     """Whether a file of this name can only be a picture."""
     last = _extensions(filename)[-1:]

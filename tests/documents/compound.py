@@ -146,7 +146,7 @@ def _verifier(password: str) -> bytes:
     return SALT + _rc4(known + hashlib.md5(known).digest(), password, 512)
 
 
-def message() -> bytes:
+def message(file: bytes = b"%PDF") -> bytes:
     """A message to one person with a plain body and an attached file."""
 
     def strings(values: dict[int, str]) -> Tree:
@@ -174,8 +174,8 @@ def message() -> bytes:
             },
             "__attach_version1.0_#00000000": {
                 "__properties_version1.0": properties(8, attached, {0x3705: 1})
-                + struct.pack("<HHIII", 0x0102, 0x3701, 6, 4, 0),
-                "__substg1.0_37010102": b"%PDF",
+                + struct.pack("<HHIII", 0x0102, 0x3701, 6, len(file), 0),
+                "__substg1.0_37010102": file,
                 **strings(attached),
             },
             "__nameid_version1.0": {"__substg1.0_00020102": b""},

@@ -19,12 +19,20 @@ __all__ = ["Reading", "Sandbox", "ShownPage", "Source", "inspect", "page_picture
 _sandbox = Sandbox()
 
 
-def inspect(file: Source, format: Format, *, timeout: float = 10, password: str | None = None) -> Inspection:
-    """Whether a file is whole, and how many pages it has; `timeout` is in seconds, `password` opens what is encrypted.
+def inspect(
+    file: Source,
+    format: Format,
+    *,
+    timeout: float = 10,
+    password: str | None = None,
+    enclosed: frozenset[str] = frozenset(),
+) -> Inspection:
+    """Whether a file is whole, and how many pages it has; `timeout` is in seconds, `password` opens what is encrypted,
+    `enclosed` names the formats whose files are read where they are attached: how many pages they have is not told.
 
     Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
-    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout, password=password)
+    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout, password=password, enclosed=enclosed)
 
 
 def reading(

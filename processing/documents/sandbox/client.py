@@ -111,9 +111,11 @@ class Sandbox:
         deadline: float,
         limits: Limits = DEFAULT_LIMITS,
         password: str | None = None,
+        enclosed: frozenset[str] = frozenset(),
     ) -> Inspection:
-        """Whether a file is whole, and how many pages it has. Raises as `reading` does."""
-        options = ReadOptions(ocr=False, password=password)
+        """Whether a file is whole, and how many pages it has; None where `enclosed` names a format of which files are
+        attached to it. Raises as `reading` does."""
+        options = ReadOptions(ocr=False, password=password, enclosed=enclosed)
         with self._begin(Job("inspect", format.name, options, limits), file, deadline) as reading:
             return reading.inspection()
 

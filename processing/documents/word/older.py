@@ -65,7 +65,7 @@ def _stop(document: Any, _path: Any) -> None:
 
 def _no_file(**_: Any) -> Any:
     file = io.BytesIO()
-    file.name = NOWHERE  # type: ignore[attr-defined]
+    file.name = NOWHERE
     return file
 
 
