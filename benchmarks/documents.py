@@ -53,7 +53,7 @@ def journal(pages: int) -> bytes:
         canvas.setFont("Helvetica", 9)
         canvas.drawString(50, 815, "A journal of measurements")
         canvas.drawRightString(545, 815, str(page))
-        for line in range(40):
+        for line in range(20):
             text = _PROSE[line % len(_PROSE)].format(number=page * 100 + line)
             canvas.drawString(50, 780 - 14 * line, text[:52])
             canvas.drawString(305, 780 - 14 * line, text[-52:])
@@ -89,6 +89,22 @@ def _noise(source: random.Random) -> io.BytesIO:
     picture.save(buffer, "JPEG", quality=95)
     buffer.seek(0)
     return buffer
+
+
+def scan(pages: int) -> bytes:
+    """A PDF of pages that are nothing but pictures of text."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4)
+    font = ImageFont.load_default(size=26)
+    for page in range(1, pages + 1):
+        picture = Image.new("L", (1240, 1754), "white")
+        for line in range(20):
+            text = _PROSE[line % len(_PROSE)].format(number=page * 100 + line)[:80]
+            ImageDraw.Draw(picture).text((100, 80 + 40 * line), text, fill="black", font=font)
+        canvas.drawImage(ImageReader(picture), 0, 0, *A4)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
 
 
 def receipt(number: int = 0) -> bytes:

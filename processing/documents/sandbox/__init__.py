@@ -14,9 +14,14 @@ from processing.documents.recognition_slots import RecognitionSlots
 from processing.documents.sandbox.client import Sandbox, ShownPage, Source
 from processing.documents.sandbox.reading import Reading
 
-__all__ = ["Reading", "Sandbox", "ShownPage", "Source", "inspect", "page_picture", "reading"]
+__all__ = ["Reading", "Sandbox", "ShownPage", "Source", "close", "inspect", "page_picture", "reading"]
 
 _sandbox = Sandbox()
+
+
+def close() -> None:
+    """End the server of this process, and with it whatever it reads; the next document starts another."""
+    _sandbox.close()
 
 
 def inspect(
