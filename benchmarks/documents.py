@@ -53,7 +53,7 @@ def journal(pages: int) -> bytes:
         canvas.setFont("Helvetica", 9)
         canvas.drawString(50, 815, "A journal of measurements")
         canvas.drawRightString(545, 815, str(page))
-        for line in range(20):
+        for line in range(40):
             text = _PROSE[line % len(_PROSE)].format(number=page * 100 + line)
             canvas.drawString(50, 780 - 14 * line, text[:52])
             canvas.drawString(305, 780 - 14 * line, text[-52:])
