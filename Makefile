@@ -6,6 +6,7 @@ PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
 RUN = .venv/bin/python
 CORPUS ?= ../shared/corpus
 STAND_INS = requirements/stand_ins
+PEERS = .venv-peers
 
 .PHONY: help run test lint bench eval lock python service developer
 
@@ -32,14 +33,19 @@ lint: developer
 	data=$$(mktemp -d) && API_V2_DATA_DIR=$$data API_V2_HTTPS=true ALLOWED_HOSTS=api.example.org \
 		$(RUN) manage.py check --deploy --fail-level WARNING; code=$$?; rm -r $$data; exit $$code
 
-bench: developer
-	@exec $(RUN) -m benchmarks
+bench: developer $(PEERS)/installed
+	@exec $(RUN) -m benchmarks --corpus $(CORPUS)
+
+$(PEERS)/installed: requirements/bench.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install -q --require-hashes --no-deps --only-binary :all: -r $<
+	@touch $@
 
 eval: developer
 	@for each in reading tables answers; do $(RUN) -m evaluation $$each --corpus $(CORPUS) || exit 1; done
 
 lock: developer
-	for layer in base ocr postgres redis s3 gcs azure local_llm dev; do \
+	for layer in base ocr postgres redis s3 gcs azure local_llm dev bench; do \
 		$(RUN) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$layer.in -o requirements/$$layer.txt || exit 1; \
 	done

@@ -20,6 +20,7 @@ from benchmarks import (
     latency,
     limits,
     memory,
+    peers,
     reading,
     starting,
     status_reads,
@@ -29,6 +30,7 @@ from benchmarks import (
 )
 from benchmarks.table import HEAD, Row
 
+CORPUS = Path("../shared/corpus")
 MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "latency": latency.rows,
     "claiming": claiming.rows,
@@ -39,7 +41,10 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
     "admin_list": admin_list.rows,
     "status_reads": status_reads.rows,
     "limits": limits.rows,
-    "reading": reading.rows,
+    "reading": partial(reading.rows, CORPUS),
+    "peers": partial(peers.rows, CORPUS, peers.PLACE),
+    "pictures": peers.pictures,
+    "recognition": peers.recognition,
     "answering": answering.rows,
     "starting": starting.rows,
     "memory": memory.rows,
@@ -54,6 +59,10 @@ def main() -> int:
     parser.add_argument(
         "--litellm", type=Path, metavar="VENV", help="a virtual environment with litellm[proxy], to compare with"
     )
+    parser.add_argument(
+        "--peers", type=Path, metavar="VENV", default=peers.PLACE, help="one with markitdown and pdfminer (%(default)s)"
+    )
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="a directory of documents (%(default)s)")
     arguments = parser.parse_args()
     names = arguments.names or list(MEASUREMENTS)
     unknown = set(names) - set(MEASUREMENTS)
@@ -64,7 +73,11 @@ def main() -> int:
     load = os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before the start {load:.1f}\n")
     print(HEAD, flush=True)
-    own = {"answering": partial(answering.rows, arguments.litellm)}
+    own = {
+        "answering": partial(answering.rows, arguments.litellm),
+        "reading": partial(reading.rows, arguments.corpus),
+        "peers": partial(peers.rows, arguments.corpus, arguments.peers),
+    }
     measurements: dict[str, Callable[[], list[Row]]] = {**MEASUREMENTS, **own}
     failed = 0
     for name in names:

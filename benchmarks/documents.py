@@ -91,6 +91,22 @@ def _noise(source: random.Random) -> io.BytesIO:
     return buffer
 
 
+def scan(pages: int) -> bytes:
+    """A PDF of pages that are nothing but pictures of text."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4)
+    font = ImageFont.load_default(size=26)
+    for page in range(1, pages + 1):
+        picture = Image.new("L", (1240, 1754), "white")
+        for line in range(20):
+            text = _PROSE[line % len(_PROSE)].format(number=page * 100 + line)[:80]
+            ImageDraw.Draw(picture).text((100, 80 + 40 * line), text, fill="black", font=font)
+        canvas.drawImage(ImageReader(picture), 0, 0, *A4)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
 def receipt(number: int = 0) -> bytes:
     """A picture of a receipt, as JPEG: text for the recognition to find."""
     lines = ["CORNER SHOP", "12 Market Street", "", *(f"Item {item:02}      {item}.50" for item in range(1, 13))]

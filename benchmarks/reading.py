@@ -19,10 +19,9 @@ from processing.errors import DocumentFailed
 _PAGES, _PAGES_IN_COLUMNS = 200, 50
 _ROUNDS, _ROUNDS_OF_CORPUS = 9, 3
 _GOAL, _GOAL_WITH_LAYOUT = 1.3, 4.0
-_CORPUS = Path("../shared/corpus")
 
 
-def rows() -> list[Row]:
+def rows(corpus: Path) -> list[Row]:
     """The time of each, the median of the ratios of neighbouring rounds, and what the very first reading costs."""
     with tempfile.TemporaryDirectory(prefix="apiv2-bench-") as directory:
         plain, columns = Path(directory) / "report.pdf", Path(directory) / "journal.pdf"
@@ -34,17 +33,17 @@ def rows() -> list[Row]:
         return [
             *_beside(f"{_PAGES} plain pages", [plain], _ROUNDS, _GOAL),
             *_beside(f"{_PAGES_IN_COLUMNS} pages in columns with tables", [columns], _ROUNDS, _GOAL_WITH_LAYOUT),
-            *_corpus(),
+            *_corpus(corpus),
             Row("the first reading of a worker, which starts the sandbox's server", f"{first * 1000:.0f} ms"),
         ]
 
 
-def _corpus() -> list[Row]:
-    paths = sorted(_CORPUS.rglob("*.pdf"))
+def _corpus(corpus: Path) -> list[Row]:
+    paths = sorted(corpus.rglob("*.pdf"))
     name = f"{len(paths)} PDFs of the corpus"
     if not paths:
         return [
-            Row(f"the PDFs of the corpus ({_CORPUS})", "not measured: they are not there", f"≤ {_GOAL_WITH_LAYOUT}×")
+            Row(f"the PDFs of the corpus ({corpus})", "not measured: they are not there", f"≤ {_GOAL_WITH_LAYOUT}×")
         ]
     return _beside(name, paths, _ROUNDS_OF_CORPUS, _GOAL_WITH_LAYOUT)
 

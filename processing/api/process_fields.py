@@ -34,7 +34,8 @@ class ProcessSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         trim_whitespace=False,
         max_length=1000,
-        help_text="Opens an encrypted PDF; kept encrypted until the task is completed, and shown nowhere.",
+        help_text="Opens an encrypted PDF or Office document; kept encrypted until the task is completed, and shown "
+        "nowhere.",
     )
     prompt = serializers.CharField(
         min_length=MIN_PROMPT_LENGTH, max_length=MAX_PROMPT_LENGTH, help_text="The question, or what to do."

@@ -37,7 +37,8 @@ class PasswordSerializer(serializers.Serializer[Any]):
         max_length=1000,
         trim_whitespace=False,
         allow_blank=True,
-        help_text="Opens an encrypted PDF, to see whether it is whole. It is not kept: `process` needs it again.",
+        help_text="Opens an encrypted PDF or Office document, to see whether it is whole. It is not kept: `process` "
+        "needs it again.",
     )
 
 

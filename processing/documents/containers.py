@@ -53,7 +53,7 @@ IN_WORDS = {
     "ods": "an OpenDocument spreadsheet",
     "encrypted": "an encrypted Office document",
     "msg": "an Outlook message",
-    "doc": "a document of the older Word format; save it as docx",
+    "doc": "a document of the older Word format",
     "ppt": "a presentation of the older PowerPoint format; save it as pptx",
     "xls": "a workbook of the older Excel format",
 }

@@ -23,7 +23,8 @@ class ReadOptions:
     """How to read: `images` asks for a picture of every page, no side over `image_max_side` pixels; with `spare_images`
     only of those that show more than their text tells, their figures included where `figures` says so; `ocr` allows
     text recognition where a page has no usable text of its own; `only` limits the reading to these page numbers;
-    `password` opens a file that is encrypted, and is shown nowhere."""
+    `password` opens a file that is encrypted, and is shown nowhere; `enclosed` names the formats whose files are read
+    too where they are attached to the file."""
 
     images: bool = False
     spare_images: bool = False
@@ -32,6 +33,7 @@ class ReadOptions:
     image_max_side: int = 1568
     only: frozenset[int] | None = None
     password: str | None = field(default=None, repr=False)
+    enclosed: frozenset[str] = frozenset()
 
     def wants(self, number: int) -> bool:
         return self.only is None or number in self.only
@@ -115,6 +117,23 @@ class Placing(Protocol):
     ) -> list[list[Rectangle]] | None:
         """The rectangles of each passage on page `number`, none for one that is not there. None instead of a list
         where the page shows more than its text tells, so that its picture must be looked at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file inside a file, with the name that it has there."""
+
+    name: str
+    content: bytes
+
+
+@runtime_checkable
+class Enclosing(Protocol):
+    """A format whose files carry other files: messages with attachments."""
+
+    def enclosed(self, file: BinaryIO, limits: Limits) -> Iterator[Enclosed]:
+        """The files inside the file, whatever they are. Raises `UnreadableDocument`."""
         ...
 
 

@@ -36,7 +36,8 @@ def take_in(owner: User, file: UploadedFile[bytes], sha256: str, rules: Rules) -
     kind = registry.identify(filename, file.read(registry.HEAD), supported=rules.supported, blocked=rules.blocked)
     file.seek(0)
     try:
-        inspection = sandbox.inspect(file, kind, password=rules.password)
+        enclosed = registry.enclosable(rules.supported, rules.blocked)
+        inspection = sandbox.inspect(file, kind, password=rules.password, enclosed=enclosed)
     except DocumentFailed as error:
         raise InvalidInput(error.detail, error.code) from error
     file.seek(0)

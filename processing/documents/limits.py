@@ -52,11 +52,18 @@ class Limits:
     markup_elements: int = 400_000
     markup_depth: int = 150
 
+    # Rounds of hashing that make a key of an Office document's password; Office takes 100,000.
+    password_rounds: int = 1_000_000
+
     # Mail: characters of a header, parts of a message, messages inside messages: how deep, and how many.
     header_characters: int = 10_000
     mail_parts: int = 1_000
     mail_depth: int = 5
     mail_messages: int = 50
+
+    # Files attached to a message that are read with it: how many, and bytes of them together.
+    enclosed_files: int = 20
+    enclosed_bytes: int = 64 * MIB
 
     # Slides, and shapes grouped in shapes.
     slides: int = 5_000

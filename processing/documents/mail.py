@@ -1,4 +1,4 @@
-"""Mail as pages: the message is the first, each message inside it a further one; attachments are named, not opened."""
+"""Mail as pages: the message is the first, each message inside it a further one; attachments are named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from processing.documents import hypertext, markdown, plaintext
 from processing.documents.containers import broken, too_complex
-from processing.documents.contract import Page, ReadOptions, UnreadableDocument
+from processing.documents.contract import Enclosed, Page, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 
 # A line as a header has it, of those that nearly every message begins with one of.
@@ -49,6 +49,7 @@ class Parts:
     texts: list[str] = field(default_factory=list)
     htmls: list[str] = field(default_factory=list)
     attachments: list[str] = field(default_factory=list)
+    files: list[Message] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
 
 
@@ -90,6 +91,14 @@ def pages(found: list[tuple[Message, Parts]], options: ReadOptions, limits: Limi
             yield Page(number, text, "text" if text else "none")
 
 
+def enclosed(found: list[tuple[Message, Parts]]) -> Iterator[Enclosed]:
+    """The attached files of all the messages, but for those without a name."""
+    for _, parts in found:
+        for part in parts.files:
+            if name := _filename(part):
+                yield Enclosed(name, _payload(part))
+
+
 def _parts(message: Message, limits: Limits) -> Parts:
     """The parts of one message, without going into the messages inside it."""
     found = Parts()
@@ -116,6 +125,7 @@ def _take(part: Message, found: Parts, limits: Limits) -> None:
     kind = part.get_content_type()
     if part.get_content_disposition() == "attachment" or _filename(part) or kind not in ("text/plain", "text/html"):
         found.attachments.append(_attached(part, limits))
+        found.files.append(part)
         return
     content = _payload(part)
     if kind == "text/html":

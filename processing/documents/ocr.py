@@ -62,13 +62,13 @@ def threads(cores: int) -> int:
 
 def recognise(image: Image.Image) -> list[Line]:
     """The lines of text in an RGB picture, in its own pixels; none if recognition is not installed."""
-    engine = _engine()
-    if engine is None:
+    own = engine()
+    if own is None:
         return []
     import numpy
 
     bearable = _bearable(image)
-    result = engine(numpy.asarray(bearable)[:, :, ::-1])
+    result = own(numpy.asarray(bearable)[:, :, ::-1])
     if result.boxes is None or not result.txts:
         return []
     scale = image.width / bearable.width
@@ -102,8 +102,8 @@ def is_installed() -> bool:
 
 
 @functools.cache
-def _engine() -> Any:
-    """One session for this process; None where the optional layer is not installed.
+def engine() -> Any:
+    """RapidOCR with our settings, one session for this process; None where the optional layer is not installed.
 
     Made on first use, because a session does not survive a fork.
     """

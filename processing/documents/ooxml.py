@@ -7,9 +7,8 @@ import re
 import zipfile
 from typing import BinaryIO
 
-from processing.documents import containers
+from processing.documents import containers, office_passwords
 from processing.documents.containers import OLE, ZIP, broken
-from processing.documents.contract import UnreadableDocument
 from processing.documents.limits import Limits
 
 __all__ = ["OLE", "ZIP", "broken", "matches", "package"]
@@ -25,21 +24,23 @@ def matches(head: bytes, kind: str) -> bool:
     return containers.is_zip_of(head, kind) or containers.is_compound_of(head, "encrypted")
 
 
-def package(file: BinaryIO, limits: Limits, kind: str) -> BinaryIO:
+def package(file: BinaryIO, limits: Limits, kind: str, password: str | None = None) -> BinaryIO:
     """The package, safe for a library; `kind` is `docx`, `xlsx` or `pptx`. Raises `UnreadableDocument`."""
     file.seek(0)
     if file.read(len(OLE)) == OLE:
-        raise _compound_file(file, kind)
+        file = _decrypted(file, limits, kind, password)
     with containers.archive(file, limits) as archive:
         strict = _inspect_xml(archive)
         _refuse_another(archive, kind)
         return _transitional(archive) if strict else file
 
 
-def _compound_file(file: BinaryIO, kind: str) -> UnreadableDocument:
+def _decrypted(file: BinaryIO, limits: Limits, kind: str, password: str | None) -> BinaryIO:
     """Office encrypts a document by wrapping it into the container that its older formats used."""
     found = containers.compound_kind_of(file)
-    return containers.encrypted() if found == "encrypted" else containers.another(found, kind)
+    if found != "encrypted":
+        raise containers.another(found, kind)
+    return office_passwords.decrypted_package(file, limits, password)
 
 
 def _inspect_xml(archive: zipfile.ZipFile) -> bool:

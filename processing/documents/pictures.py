@@ -114,7 +114,7 @@ def _background(image: Image.Image) -> tuple[int, int, int]:
 
 
 def jpeg(image: Image.Image, max_side: int) -> bytes:
-    """An RGB picture as a JPEG, no side longer than `max_side` pixels."""
+    """An RGB or RGBX picture as a JPEG, no side longer than `max_side` pixels."""
     if max(image.size) > max_side:
         image = image.copy()
         image.thumbnail((max_side, max_side))

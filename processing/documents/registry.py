@@ -16,7 +16,7 @@ HEAD = 8192
 # Without an extension nothing is taken for text before all else has been tried, and of text these come first: whatever
 # is left is plain.
 TEXTS = ("html", "txt")
-# Formats that are not read, and what programs save them as that is.
+# Formats that are not read, or only where they are switched on, and what programs save them as that is.
 SAVE_AS = {"doc": "docx", "dot": "docx", "ppt": "pptx", "pps": "pptx", "xlsb": "xlsx", "heic": "jpg", "heif": "jpg"}
 ATTRIBUTE = "FORMAT"
 
@@ -55,6 +55,14 @@ def enabled(supported: Collection[str]) -> list[Format]:
     """The formats that a list of names allows; an extension stands for its format, so `jpeg` allows jpg files too."""
     names = {name.strip().lower().lstrip(".") for name in supported}
     return [each for each in all_formats().values() if names & {each.name, *each.extensions}]
+
+
+def enclosable(supported: Collection[str], blocked: Collection[str]) -> frozenset[str]:
+    """The names of the formats whose files are read where they are attached to a message: those that are taken, but for
+    pictures, of which most are ornaments."""
+    banned = {name.strip().lower().lstrip(".") for name in blocked}
+    taken = (each for each in enabled(supported) if not each.media_type.startswith("image/"))
+    return frozenset(each.name for each in taken if not banned & {each.name, *each.extensions})
 
 
 def is_picture(filename: str) -> bool:

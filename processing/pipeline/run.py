@@ -24,6 +24,7 @@ from processing import metrics
 from processing.access import model_access
 from processing.documents.contract import ReadOptions
 from processing.documents.models import StoredDocument
+from processing.documents.registry import enclosable
 from processing.errors import DocumentFailed
 from processing.pipeline import conversion, evidence, page_ranges, read, recognition, sight, whole
 from processing.pipeline.asking import Answered, Asking, Send
@@ -110,7 +111,7 @@ def _converted(
 ) -> Outcome:
     """The document's own text, where nobody is asked about it."""
     only = _wanted_pages(document, kept.options)
-    read_options = ReadOptions(images=False, ocr=wanted.ocr, only=only)
+    read_options = ReadOptions(images=False, ocr=wanted.ocr, only=only, enclosed=_enclosed(kept.parameters))
     slots = recognition.slots(kept.parameters, report.note)
     reading = kept.reading(
         document, read_options, lambda source: read.read(source, read_options, kept.deadline, report.page, slots)
@@ -206,7 +207,12 @@ def _read_options(
         figures=options.pdf_extract_images is not False,
         ocr=(not sees or parameters.recognise_beside_vision) and not goes_whole,
         only=_wanted_pages(document, options),
+        enclosed=_enclosed(parameters),
     )
+
+
+def _enclosed(parameters: Parameters) -> frozenset[str]:
+    return enclosable(parameters.supported_formats, parameters.blocked_extensions)
 
 
 def _wanted_pages(document: StoredDocument, options: RequestOptions) -> frozenset[int] | None:

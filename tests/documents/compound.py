@@ -1,12 +1,20 @@
-"""Compound files (MS-CFB) made on the spot, with a minimal workbook (BIFF8) and a minimal Outlook message in them."""
+"""Compound files (MS-CFB) made on the spot: a minimal workbook (BIFF8), a minimal Outlook message, a minimal document
+of the older Word; workbook and document also with a password."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import struct
 from dataclasses import dataclass
 
+from msoffcrypto.method.rc4 import DocumentRC4
+
 SECTOR, SMALL, CUTOFF = 512, 64, 4096
 END, FREE, FAT = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
+BOF, FILE_PASS, BOUND_SHEET = 0x0809, 0x002F, 0x0085  # records of a workbook
+CLX, TEXT_AT, CLEAR = 33, 2048, 68  # of a document: the entry for its pieces, where its text begins, what is not sealed
+SALT = bytes(range(100, 116))
 Tree = dict[str, "bytes | Tree"]
 
 
@@ -85,8 +93,8 @@ def _packed(entry: Entry, start: int) -> bytes:
     )
 
 
-def workbook(*, encrypted: bool = False) -> bytes:
-    """A sheet named Prices with a heading, a text and a number; or the beginning of one with a password."""
+def workbook(*, password: str | None = None) -> bytes:
+    """A sheet named Prices with a heading, a text and a number."""
 
     def record(number: int, content: bytes) -> bytes:
         return struct.pack("<HH", number, len(content)) + content
@@ -104,16 +112,41 @@ def workbook(*, encrypted: bool = False) -> bytes:
         + record(0x000A, b"")
     )
     start = record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0005, 0, 0, 0, 0))
-    if encrypted:
-        start += record(0x002F, struct.pack("<HHH", 1, 1, 1) + bytes(48))
+    if password is not None:
+        start += record(FILE_PASS, struct.pack("<HHH", 1, 1, 1) + _verifier(password))
     start += record(0x0042, struct.pack("<H", 1200))
     name = b"Prices"
     length = len(start) + 4 + 8 + len(name) + 4
-    start += record(0x0085, struct.pack("<IHBB", length, 0, len(name), 0) + name) + record(0x000A, b"")
-    return container({"Workbook": (start + sheet).ljust(CUTOFF, b"\0")})
+    start += record(BOUND_SHEET, struct.pack("<IHBB", length, 0, len(name), 0) + name) + record(0x000A, b"")
+    stream = start + sheet
+    if password is not None:
+        stream = _sealed_records(stream, password)
+    return container({"Workbook": stream.ljust(CUTOFF + len(stream) % 4, b"\0")})  # in records of four bytes
 
 
-def message() -> bytes:
+def _sealed_records(stream: bytes, password: str) -> bytes:
+    """The records with their contents encrypted (MS-XLS 2.2.10), but for those that never are."""
+    sealed = bytearray(_rc4(stream, password, 1024))
+    at = 0
+    while at < len(stream):
+        number, size = struct.unpack_from("<HH", stream, at)
+        clear = 4 + {BOF: size, FILE_PASS: size, BOUND_SHEET: 4}.get(number, 0)
+        sealed[at : at + clear] = stream[at : at + clear]
+        at += 4 + size
+    return bytes(sealed)
+
+
+def _rc4(content: bytes, password: str, block: int) -> bytes:
+    return DocumentRC4.decrypt(password, SALT, io.BytesIO(content), blocksize=block).read()
+
+
+def _verifier(password: str) -> bytes:
+    """By what a reader knows that a password is right (MS-OFFCRYPTO 2.3.6.1)."""
+    known = bytes(range(16))
+    return SALT + _rc4(known + hashlib.md5(known).digest(), password, 512)
+
+
+def message(file: bytes = b"%PDF") -> bytes:
     """A message to one person with a plain body and an attached file."""
 
     def strings(values: dict[int, str]) -> Tree:
@@ -141,8 +174,8 @@ def message() -> bytes:
             },
             "__attach_version1.0_#00000000": {
                 "__properties_version1.0": properties(8, attached, {0x3705: 1})
-                + struct.pack("<HHIII", 0x0102, 0x3701, 6, 4, 0),
-                "__substg1.0_37010102": b"%PDF",
+                + struct.pack("<HHIII", 0x0102, 0x3701, 6, len(file), 0),
+                "__substg1.0_37010102": file,
                 **strings(attached),
             },
             "__nameid_version1.0": {"__substg1.0_00020102": b""},
@@ -151,9 +184,22 @@ def message() -> bytes:
 
 
 def encrypted_office() -> bytes:
-    """What Office makes of a document with a password."""
+    """A container as Office makes it of a document with a password, with nothing sensible in it."""
     return container({"EncryptionInfo": bytes(300), "EncryptedPackage": bytes(5000)})
 
 
-def old_word() -> bytes:
-    return container({"WordDocument": bytes(5000), "1Table": bytes(200)})
+def old_word(text: str = "Report\rwords\x0csecond page\r", *, password: str | None = None) -> bytes:
+    """A document of Word 97 with nothing but its text, of which \\r ends a paragraph and \\x0c a page."""
+    info = struct.pack("<HH", 1, 1) + _verifier(password) if password is not None else b""
+    flags = 0x0200 | (0x0100 if password is not None else 0)
+    pieces = struct.pack("<IIHIH", 0, len(text), 0, TEXT_AT, 0)
+    table = info + struct.pack("<BI", 2, len(pieces)) + pieces
+    pairs = [(len(info), len(table) - len(info)) if number == CLX else (0, 0) for number in range(93)]
+    head = struct.pack("<HHHHHHHIBB12x", 0xA5EC, 0xC1, 0, 0x0409, 0, flags, 0xBF, len(info), 0, 0)
+    head += struct.pack("<H28xH12xI72xH", 14, 22, len(text), len(pairs))
+    head += b"".join(struct.pack("<II", *pair) for pair in pairs) + struct.pack("<H", 0)
+    word = (head.ljust(TEXT_AT, b"\0") + text.encode("utf-16-le")).ljust(CUTOFF, b"\0")
+    if password is not None:
+        word = word[:CLEAR] + _rc4(word, password, 512)[CLEAR:]
+        table = info + _rc4(table, password, 512)[len(info) :]
+    return container({"WordDocument": word, "1Table": table})

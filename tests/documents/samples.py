@@ -11,6 +11,7 @@ import docx
 import pptx
 import xlsxwriter
 from docx.enum.text import WD_BREAK
+from msoffcrypto.format.ooxml import OOXMLFile
 from PIL import Image, ImageDraw, ImageFont
 from pptx.util import Inches
 from reportlab.lib.pdfencrypt import StandardEncryption
@@ -70,6 +71,13 @@ def word() -> bytes:
     document.add_paragraph().add_run().add_break(WD_BREAK.PAGE)
     document.add_paragraph("On the second page")
     return saved(document)
+
+
+def sealed(package: bytes, password: str = "secret") -> bytes:
+    """What Office makes of a document with a password."""
+    buffer = io.BytesIO()
+    OOXMLFile(io.BytesIO(package)).encrypt(password, buffer)
+    return buffer.getvalue()
 
 
 def saved(document: docx.document.Document) -> bytes:
@@ -254,6 +262,7 @@ def one_of_each() -> dict[str, bytes]:
         "docx": word(),
         "xlsx": excel(),
         "xls": compound.workbook(),
+        "doc": compound.old_word(),
         "ods": spreadsheet(),
         "pptx": slides(),
         "odt": open_text(),
@@ -276,15 +285,17 @@ def one_of_each() -> dict[str, bytes]:
 
 
 def with_password() -> dict[str, bytes]:
-    """Of each format that knows passwords a file that needs one, by the format's name."""
-    sealed = '<m:manifest xmlns:m="urn:x"><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>'
+    """Of each format that knows passwords a file that needs one, `secret`, by the format's name. The last three are
+    not decrypted."""
+    locked = '<m:manifest xmlns:m="urn:x"><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>'
     drm = '<encryption><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/></encryption>'
     return {
         "pdf": pdf(["one"], password="secret"),
-        **{name: compound.encrypted_office() for name in ("docx", "xlsx", "pptx")},
-        "xls": compound.workbook(encrypted=True),
-        "ods": repacked(spreadsheet(), {"META-INF/manifest.xml": sealed.encode()}),
-        "odt": repacked(open_text(), {"META-INF/manifest.xml": sealed.encode()}),
+        **{name: sealed(make()) for name, make in (("docx", word), ("xlsx", excel), ("pptx", slides))},
+        "xls": compound.workbook(password="secret"),
+        "doc": compound.old_word(password="secret"),
+        "ods": repacked(spreadsheet(), {"META-INF/manifest.xml": locked.encode()}),
+        "odt": repacked(open_text(), {"META-INF/manifest.xml": locked.encode()}),
         "epub": book({"META-INF/encryption.xml": drm}),
     }
 

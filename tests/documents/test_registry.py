@@ -88,7 +88,7 @@ def test_an_extension_that_lies_is_refused(filename: str, head: bytes, word: str
 
 @pytest.mark.parametrize(("filename", "instead"), [("a.doc", "docx"), ("a.ppt", "pptx"), ("photo.HEIC", "jpg")])
 def test_what_is_not_read_is_told_what_to_save_it_as(filename: str, instead: str) -> None:
-    error = refusal(filename, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    error = refusal(filename, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), ["pdf", "docx"])
     assert error.code == "unsupported_type"
     assert f"Save it as {instead}" in error.detail
 

@@ -166,7 +166,13 @@ def test_a_child_sees_no_secret_and_no_descriptor_but_its_own(
     assert "secret" not in environment
     assert {line.split("=")[0] for line in environment.splitlines()} <= {
         *("PATH", "LANG", "LC_CTYPE", "PYTHONPATH", "SANDBOX_EXTRA_FORMATS"),
-        *("MALLOC_ARENA_MAX", "MALLOC_TOP_PAD_", "ORT_DISABLE_TELEMETRY"),
+        *(
+            "MALLOC_ARENA_MAX",
+            "MALLOC_TOP_PAD_",
+            "MALLOC_MMAP_THRESHOLD_",
+            "MALLOC_TRIM_THRESHOLD_",
+            "ORT_DISABLE_TELEMETRY",
+        ),
     }
     kinds = descriptors.splitlines()
     assert kinds.count("socket") == 1, "the way for its answers, and not the server's control socket"

@@ -130,7 +130,7 @@ def test_a_package_is_what_it_holds_and_not_what_it_is_called(name: str, other: 
     assert refusal(name, samples.one_of_each()[other]) == "type_mismatch"
 
 
-def test_older_word_says_what_to_do() -> None:
-    with pytest.raises(UnreadableDocument, match="save it as docx") as caught:
+def test_older_word_is_named() -> None:
+    with pytest.raises(UnreadableDocument, match="older Word format") as caught:
         read("xls", compound.old_word())
     assert caught.value.code == "type_mismatch"

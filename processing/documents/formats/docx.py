@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import BinaryIO, ClassVar
 
 from processing.documents import ooxml
-from processing.documents.contract import Contents, Inspection, ReadOptions, UnreadableDocument, text_pages
+from processing.documents.contract import Contents, Inspection, ReadOptions, text_pages
 from processing.documents.limits import Limits
+from processing.documents.word import opened
 
 
 class Docx:
@@ -22,28 +23,10 @@ class Docx:
         return ooxml.matches(head, "docx")
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
-        return Inspection(pages=len(_pages(file, limits)))
+        return Inspection(pages=len(opened.pages(ooxml.package(file, limits, "docx"))))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        return text_pages(_pages(file, limits), options)
-
-
-def _pages(file: BinaryIO, limits: Limits) -> list[str]:
-    import docx
-
-    from processing.documents.word import pages
-
-    package = ooxml.package(file, limits, "docx")
-    try:
-        return pages.whole(docx.Document(package))
-    except ValueError as error:
-        if "is not a Word file" in str(error):
-            raise UnreadableDocument("The file is not a Word document.", "type_mismatch") from error
-        raise ooxml.broken() from error
-    except (MemoryError, UnreadableDocument):
-        raise
-    except Exception as error:
-        raise ooxml.broken() from error
+        return text_pages(opened.pages(ooxml.package(file, limits, "docx", options.password)), options)
 
 
 FORMAT = Docx()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
 from processing.documents import mail
-from processing.documents.contract import Contents, Inspection, ReadOptions
+from processing.documents.contract import Contents, Enclosed, Inspection, ReadOptions
 from processing.documents.limits import Limits
 
 
@@ -29,6 +30,9 @@ class Eml:
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
         found = mail.messages(file, limits)
         return Contents(len(found), mail.pages(found, options, limits))
+
+    def enclosed(self, file: BinaryIO, limits: Limits) -> Iterator[Enclosed]:
+        return mail.enclosed(mail.messages(file, limits))
 
 
 FORMAT = Eml()

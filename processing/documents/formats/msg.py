@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, BinaryIO, ClassVar
 
 from processing.documents import containers, hypertext, mail
-from processing.documents.contract import Contents, Inspection, ReadOptions, UnreadableDocument, text_pages
+from processing.documents.contract import Contents, Enclosed, Inspection, ReadOptions, UnreadableDocument, text_pages
 from processing.documents.limits import Limits
 
 RECIPIENT_KIND = 0x0C15  # PidTagRecipientType (MS-OXPROPS): 1 To, 2 Cc
@@ -31,6 +32,12 @@ class Msg:
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
         return text_pages([mail.in_markdown(_mail(_opened(file), limits), limits)], options)
+
+    def enclosed(self, file: BinaryIO, limits: Limits) -> Iterator[Enclosed]:
+        for each in _attachments(_opened(file), limits):
+            name, content = _tried(partial(getattr, each, "file_name")), _tried(partial(getattr, each, "file_bytes"))
+            if name and content:
+                yield Enclosed(mail.words(name, limits), content)
 
 
 def _opened(file: BinaryIO) -> Any:
@@ -64,7 +71,7 @@ def _mail(message: Any, limits: Limits) -> mail.Mail:
         ),
         text=_tried(lambda: message.body) or "",
         html=html,
-        attachments=tuple(_attached(each) for each in (_tried(lambda: message.attachments) or ())[: limits.mail_parts]),
+        attachments=tuple(_attached(each) for each in _attachments(message, limits)),
     )
 
 
@@ -87,6 +94,10 @@ def _recipient(recipient: Any, kind: int, limits: Limits) -> str:
     name = mail.words(_tried(lambda: recipient.name), limits)
     address = mail.words(_tried(lambda: recipient.email_address), limits)
     return f"{name} <{address}>" if name and address and name != address else name or address
+
+
+def _attachments(message: Any, limits: Limits) -> Any:
+    return (_tried(lambda: message.attachments) or ())[: limits.mail_parts]
 
 
 def _attached(attachment: Any) -> str:

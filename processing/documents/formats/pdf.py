@@ -32,6 +32,7 @@ FEW_CHARACTERS, PICTURED_SHARE = 30, 0.25
 SOME_CHARACTERS, COVERED_SHARE = 300, 0.7
 INK_CONTRAST = 40
 GLANCE_SIDE = 200
+SLACK = 1e-6  # pixels
 
 
 class Pdf:
@@ -119,7 +120,7 @@ def _page(pdf: Any, number: int, options: ReadOptions) -> Page:
             if len(seen) > len(text) or (seen and doubt == "garbage"):
                 text, method = seen, "ocr"
         shown = options.images and (not options.spare_images or bool(doubt) or _shows_more(page, own[1], options))
-        image = pictures.jpeg(_rendered(page, options.image_max_side), options.image_max_side) if shown else None
+        image = _jpeg(page, options.image_max_side) if shown else None
         return Page(number, text, method, image, "image/jpeg" if image else None)
     finally:
         page.close()
@@ -208,11 +209,27 @@ def _pictured_share(page: Any) -> float:
 
 def _rendered(page: Any, side: float) -> Image.Image:
     """The page as an RGB picture whose longer side has `side` pixels, however large the page says it is."""
-    bitmap = page.render(scale=side / max(*page.get_size(), 1.0), rev_byteorder=True)
+    bitmap = _bitmap(page, side)
     try:
-        return pictures.plain(bitmap.to_pil().copy())
+        return pictures.plain(bitmap.to_pil())
     finally:
         bitmap.close()
+
+
+def _jpeg(page: Any, side: int) -> bytes:
+    """The page as a JPEG, encoded from where it was rendered."""
+    bitmap = _bitmap(page, side)
+    try:
+        return pictures.jpeg(bitmap.to_pil(), side)
+    finally:
+        bitmap.close()
+
+
+def _bitmap(page: Any, side: float) -> Any:
+    """Four bytes a pixel, of which one is not used, since Pillow takes these as they are. A little smaller than `side`,
+    because PDFium's size is rounded up."""
+    scale = (side - SLACK) / max(*page.get_size(), 1.0)
+    return page.render(scale=scale, rev_byteorder=True, prefer_bgrx=True)
 
 
 FORMAT = Pdf()

@@ -26,11 +26,11 @@ class Pptx:
         return Inspection(slides.contents(_opened(file, limits), ReadOptions(), limits).page_count)
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        return slides.contents(_opened(file, limits), options, limits)
+        return slides.contents(_opened(file, limits, options.password), options, limits)
 
 
-def _opened(file: BinaryIO, limits: Limits) -> Any:
-    package = ooxml.package(file, limits, "pptx")
+def _opened(file: BinaryIO, limits: Limits, password: str | None = None) -> Any:
+    package = ooxml.package(file, limits, "pptx", password)
     import pptx
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, ClassVar
 
-from processing.documents import containers
+from processing.documents import containers, office_passwords
 from processing.documents.contract import Contents, Inspection, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 from processing.documents.sheets import workbook
@@ -25,25 +25,25 @@ class Xls:
         return containers.is_compound_of(head, "xls")
 
     def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
-        return Inspection(workbook.count(_opened(file)))
+        return Inspection(workbook.count(_opened(file, limits)))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        return workbook.contents(_opened(file), {}, options, limits)
+        return workbook.contents(_opened(file, limits, options.password), {}, options, limits)
 
 
-def _opened(file: BinaryIO) -> object:
+def _opened(file: BinaryIO, limits: Limits, password: str | None = None) -> object:
     file.seek(0)
     if file.read(len(containers.OLE)) != containers.OLE:
         raise UnreadableDocument("The file is not a workbook of the older Excel format.", "type_mismatch")
     kind = containers.compound_kind_of(file)
-    if kind == "encrypted":
-        raise containers.encrypted()
     if kind != "xls":
         raise containers.another(kind, "xls")
     try:
         return workbook.opened(file)
-    except UnreadableDocument as error:
-        raise containers.encrypted() if _has_password(file) else error from error
+    except UnreadableDocument:
+        if not _has_password(file):
+            raise
+        return workbook.opened(office_passwords.decrypted_workbook(file, limits, password))
 
 
 def _has_password(file: BinaryIO) -> bool:

@@ -26,7 +26,7 @@ class Xlsx:
         return Inspection(workbook.count(workbook.opened(ooxml.package(file, limits, "xlsx"))))
 
     def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
-        package = ooxml.package(file, limits, "xlsx")
+        package = ooxml.package(file, limits, "xlsx", options.password)
         details = excel.details(package, limits)
         return workbook.contents(workbook.opened(package), details, options, limits)
 

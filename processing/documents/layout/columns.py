@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import digits
 
 from processing.documents.layout.pieces import RIGHT_TO_LEFT, Piece, rows
 
@@ -29,7 +30,7 @@ class _Cut:
 def parts(items: list[Piece], size: float, *, in_order: bool) -> list[list[Piece]]:
     """The page's columns in reading order. `size` is the height of a line; `in_order` says that the order of the
     pieces in the file means something."""
-    turned = sum(bool(RIGHT_TO_LEFT.search(each.text)) for each in items) * 2 > len(items)
+    turned = sum([not each.text.isascii() and bool(RIGHT_TO_LEFT.search(each.text)) for each in items]) * 2 > len(items)
     found: list[list[Piece]] = []
     _divide(items, size, found, in_order=in_order, turned=turned, depth=0)
     return found
@@ -91,10 +92,11 @@ def _cuts_at(x: float, falling: list[Piece], size: float) -> list[_Cut]:
     found: list[_Cut] = []
     left: list[Piece] = []
     right: list[Piece] = []
+    begin, end = x - GUTTER * size, x - 0.1 * size
     for each in [*falling, None]:
-        if each is not None and each.x1 <= x - GUTTER * size:
+        if each is not None and each.x1 <= begin:
             left.append(each)
-        elif each is not None and each.x0 >= x - 0.1 * size:
+        elif each is not None and each.x0 >= end:
             right.append(each)
         else:
             if len(left) >= LEAST_ROWS and len(right) >= LEAST_ROWS:
@@ -164,7 +166,9 @@ class _Side:
 
     def figures(self) -> float:
         """The share of the letters that are digits."""
-        return len(DIGIT.findall(self.text)) / max(len(self.text), 1)
+        text = self.text
+        count = sum(map(text.count, digits)) if text.isascii() else len(DIGIT.findall(text))
+        return count / max(len(text), 1)
 
 
 def _changes(cut: _Cut) -> int:

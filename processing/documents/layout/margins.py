@@ -35,7 +35,7 @@ def without(items: Sequence[Piece], size: float, height: float, reach: int = REA
     `size` is the height of a line of the text, `height` that of the page; `reach` pieces are looked at from the top and
     from the bottom.
     """
-    inside = sorted((each for each in items if 0 < each.middle < height), key=lambda each: each.y0 + each.y1)
+    inside = sorted([each for each in items if 0 < each.y0 + each.y1 < 2 * height], key=lambda each: each.y0 + each.y1)
     if len(inside) < 2:
         return inside or list(items)
     if len(inside) <= 2 * reach:
@@ -47,7 +47,7 @@ def without(items: Sequence[Piece], size: float, height: float, reach: int = REA
     gone = {id(each) for row in (*top, *bottom) for each in row}
     if not gone and len(inside) == len(items):
         return list(items)
-    return [each for each in items if 0 < each.middle < height and id(each) not in gone] or list(items)
+    return [each for each in items if 0 < each.y0 + each.y1 < 2 * height and id(each) not in gone] or list(items)
 
 
 def _peeled(outer: Sequence[Row], size: float, height: float, *, from_top: bool) -> int:

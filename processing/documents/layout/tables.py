@@ -254,8 +254,9 @@ def _raised(grid: list[list[str]]) -> list[list[str]]:
 
 def _spanned(each: Piece, columns: Sequence[tuple[float, float]]) -> tuple[int, int]:
     """The first and the last column that a piece stands over; the nearest one if it stands over none."""
-    over = [place for place, (x0, x1) in enumerate(columns) if min(each.x1, x1) - max(each.x0, x0) > 0]
-    if over:
+    left, right = each.x0, each.x1
+    over = [place for place, (x0, x1) in enumerate(columns) if x0 < right and left < x1 and x0 < x1]
+    if over and left < right:
         return over[0], over[-1]
     nearest = min(range(len(columns)), key=lambda place: abs(sum(columns[place]) / 2 - each.centre))
     return nearest, nearest

@@ -14,17 +14,30 @@ from processing.documents.recognition_slots import RecognitionSlots
 from processing.documents.sandbox.client import Sandbox, ShownPage, Source
 from processing.documents.sandbox.reading import Reading
 
-__all__ = ["Reading", "Sandbox", "ShownPage", "Source", "inspect", "page_picture", "reading"]
+__all__ = ["Reading", "Sandbox", "ShownPage", "Source", "close", "inspect", "page_picture", "reading"]
 
 _sandbox = Sandbox()
 
 
-def inspect(file: Source, format: Format, *, timeout: float = 10, password: str | None = None) -> Inspection:
-    """Whether a file is whole, and how many pages it has; `timeout` is in seconds, `password` opens what is encrypted.
+def close() -> None:
+    """End the server of this process, and with it whatever it reads; the next document starts another."""
+    _sandbox.close()
+
+
+def inspect(
+    file: Source,
+    format: Format,
+    *,
+    timeout: float = 10,
+    password: str | None = None,
+    enclosed: frozenset[str] = frozenset(),
+) -> Inspection:
+    """Whether a file is whole, and how many pages it has; `timeout` is in seconds, `password` opens what is encrypted,
+    `enclosed` names the formats whose files are read where they are attached: how many pages they have is not told.
 
     Raises `DocumentFailed`, `InvalidInput` (`type_mismatch`), `DeadlineExceeded`, `ServiceUnavailable`.
     """
-    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout, password=password)
+    return _sandbox.inspect(file, format, deadline=time.monotonic() + timeout, password=password, enclosed=enclosed)
 
 
 def reading(

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from processing.documents import ocr, page_picture
+from processing.documents import enclosures, ocr, page_picture
 from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument
 from processing.documents.limits import Limits
 from processing.documents.sandbox import wire
@@ -38,14 +38,15 @@ class Job:
     def packed(self) -> dict[str, Any]:
         options = dataclasses.asdict(self.options)
         options["only"] = None if self.options.only is None else _spans(self.options.only)
+        options["enclosed"] = sorted(self.options.enclosed)
         limits = dataclasses.asdict(self.limits)
         page = {"number": self.number, "passages": list(self.passages)}
         return {"verb": self.verb, "format": self.format, "options": options, "limits": limits, **page}
 
     @classmethod
     def unpacked(cls, data: dict[str, Any]) -> Job:
-        only = data["options"].pop("only")
-        options = ReadOptions(**data["options"], only=None if only is None else _numbers(only))
+        only, enclosed = data["options"].pop("only"), frozenset(data["options"].pop("enclosed"))
+        options = ReadOptions(**data["options"], only=None if only is None else _numbers(only), enclosed=enclosed)
         page = data["number"], tuple(data["passages"])
         return cls(data["verb"], data["format"], options, Limits(**data["limits"]), *page)
 
@@ -146,7 +147,7 @@ def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> No
             picture = page_picture.of(kind, file, job.number, job.passages, job.options, job.limits)
             wire.send(stream, {"kind": "picture", "rectangles": picture.rectangles}, picture.png)
             return
-        contents = kind.read(file, job.options, job.limits)
+        contents = enclosures.contents(kind, file, job.options, job.limits)
         wire.send(stream, {"kind": "opened", "pages": contents.page_count})
         for page in contents.pages:
             _send_page(stream, page)
@@ -162,8 +163,10 @@ def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> No
 def _inspected(job: Job, kind: Format, file: BinaryIO) -> int | None:
     """How many pages a file has; with a password it is opened as it is for reading, and none of its pages is read."""
     if job.options.password is None:
-        return kind.inspect(file, job.limits).pages
-    return kind.read(file, job.options, job.limits).page_count
+        pages = kind.inspect(file, job.limits).pages
+    else:
+        pages = kind.read(file, job.options, job.limits).page_count
+    return None if enclosures.are_there(kind, file, job.options, job.limits) else pages
 
 
 def _cause(error: UnreadableDocument) -> str:
