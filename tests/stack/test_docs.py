@@ -150,7 +150,7 @@ def test_it_works() -> None:
     assert programs(Block("", 1, "bash", text)) == {"curl", "jq", "rm", "cat", "sudo"}
 
 
-@pytest.mark.parametrize("named", [*commands.RUN_BY, *commands.NOT_RUN, *commands.NO_COMMANDS], ids=str)
+@pytest.mark.parametrize("named", [*commands.RUN_BY, *commands.NOT_RUN, *sorted(commands.NO_COMMANDS)], ids=str)
 def test_what_is_named_stands_on_a_page(named: commands.Named) -> None:
     assert any(block.is_named_in([named]) for block in ALL)
 
