@@ -79,7 +79,7 @@ def _application() -> WSGIApplication:
         if request.path.rstrip("/") != _PATH:
             response = errors.not_found(request, Exception())
         elif request.method not in ("GET", "HEAD"):
-            response = errors.problem(request, 405, "The metrics are read by GET.", "method_not_allowed")
+            response = metrics.method_not_allowed(request)
         else:
             response = metrics.answered(request)
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))

@@ -28,6 +28,7 @@ _WATCHERS = 16_384  # connections that the process holds open at once
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     lifeline.end_with_server()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apiv2project.settings")
     from django.conf import settings
 
     try:

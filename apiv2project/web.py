@@ -33,6 +33,7 @@ GRACE = 8  # seconds for requests that are under way when the server is asked to
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     lifeline.end_with_server()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apiv2project.settings")
     from django.conf import settings
 
     try:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from prometheus_client import PLATFORM_COLLECTOR, CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
@@ -23,12 +22,20 @@ MODULES: Mapping[str, tuple[Collector, ...]] = {
 }
 
 
-@require_safe
 def scraped(request: HttpRequest) -> HttpResponse:
     """The metrics of the modules that the query names, or of all."""
     if settings.ENV.metrics_port is not None:
         return not_found(request, Exception())
+    if request.method not in ("GET", "HEAD"):
+        return method_not_allowed(request)
     return answered(request)
+
+
+def method_not_allowed(request: HttpRequest) -> HttpResponse:
+    """They are only read."""
+    refusal = problem(request, 405, "The metrics are read by GET.", "method_not_allowed")
+    refusal["Allow"] = "GET, HEAD"
+    return refusal
 
 
 def answered(request: HttpRequest) -> HttpResponse:

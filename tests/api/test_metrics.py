@@ -88,7 +88,7 @@ def test_it_is_only_read() -> None:
 def test_it_is_not_sent_elsewhere_where_the_api_speaks_https(settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert scraped().status_code == 200
-    assert Client().get("/api/v2/health").status_code == 301
+    assert Client().get("/api/v2/models").status_code == 301
 
 
 def test_a_refusal_is_counted_by_its_code(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ NOT_RUN: dict[Named, str] = {
 # Indented, and no command: variables, and what commands print.
 NO_COMMANDS: frozenset[Named] = frozenset(
     {
+        ("docs/admin.md", "export KEY="),
         ("README.md", "Asking docs/samples/invoice.pdf"),
         ("README.md", "OPENAI_API_BASE_URL="),
         ("docs/access.md", "API_KEY_ALLOWED_ENDPOINTS="),
