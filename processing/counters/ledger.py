@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from processing.counters.models import CounterChange, CounterTotal
+from processing.counters.presence import Presence
 from processing.counters.series import Series, Sums
 from processing.metrics import Increment
 
 _CHANGES, _TOTALS = CounterChange._meta.db_table, CounterTotal._meta.db_table
+_THERE = Presence(_CHANGES, _TOTALS)
 _AT_ONCE = 500  # changes added up in one transaction, so that others write in between
 _ROUNDS = 100
 _ADD = f"INSERT INTO {_CHANGES} (changes) VALUES (%s)"  # noqa: S608  (names of our own)
@@ -41,7 +43,7 @@ class Totals:
 
 def add(*increments: Increment) -> None:
     """Count; inside the transaction of what is counted, so that both are or neither is. One statement."""
-    if increments:
+    if increments and _THERE:
         rows = [(each.metric, each.part, each.labels, each.amount) for each in increments]
         with connection.cursor() as cursor:
             cursor.execute(_ADD, [json.dumps(rows, separators=(",", ":"))])
@@ -49,6 +51,8 @@ def add(*increments: Increment) -> None:
 
 def totals() -> Totals:
     """All that was ever counted, added up or not."""
+    if not _THERE:
+        return Totals({}, 0)
     with connection.cursor() as cursor:
         cursor.execute(_READ)
         rows = cursor.fetchall()
@@ -62,7 +66,7 @@ def totals() -> Totals:
 def fold() -> int:
     """Add up what was counted. Returns how many changes. Any number of hosts may: none takes what another is at."""
     folded = 0
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if _THERE else 0):
         with transaction.atomic():
             found = CounterChange.objects.select_for_update(skip_locked=True).order_by("pk")
             rows = list(found.values_list("pk", "changes")[:_AT_ONCE])

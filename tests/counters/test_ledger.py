@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 from processing import metrics
 from processing.counters import ledger, pending, series
 from processing.counters.models import CounterChange, CounterTotal
+from processing.counters.presence import Presence
 from processing.counters.series import OTHER, Series
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,3 +134,14 @@ def test_it_is_written_within_a_moment_by_itself(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ledger, "add", lambda *_: written.set())
     pending.count(*metrics.REFUSED.by(1, "queue_full"))
     assert written.wait(20)
+
+
+def test_before_the_migration_nothing_is_counted_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [CounterChange._meta.db_table]
+    monkeypatch.setattr(ledger, "_THERE", Presence("a table of tomorrow"))
+    with transaction.atomic():
+        ledger.add(*metrics.COMPLETED.by(2))
+    assert (ledger.fold(), ledger.totals().amounts) == (0, {})
+    monkeypatch.setattr(ledger, "_THERE", Presence(*tables))
+    ledger.add(*metrics.COMPLETED.by(3))
+    assert completed() == 3
