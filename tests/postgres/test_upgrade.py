@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 FOLDERS = ("processing/migrations", "modelsregistry/migrations")
 PROGRAM = ("manage.py", "apiv2project", "processing", "modelsregistry")
+FIRST_WITHIN_THE_RULE = ("processing/migrations/0015_batches_are_told.py",)
 MORE = 10  # submissions to each web server in each phase
 PATIENCE = 240.0  # seconds
 MAKE_KEY = """
@@ -49,6 +50,8 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = tmp_path_factory.mktemp("before")
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         packed.extractall(code, filter="data")
+    if not all((code / each).exists() for each in FIRST_WITHIN_THE_RULE):
+        pytest.skip("the commit before the last migration is older than the rule that migrations only widen the schema")
     return code
 
 
