@@ -51,7 +51,7 @@ def refused(environment: dict[str, str], data_dir: Path) -> tuple[int, str]:
 
 
 def test_it_works(tmp_path: Path) -> None:
-    with running_service(tmp_path / "data", "--demo") as service:
+    with running_service(tmp_path / "data", "--demo", from_nothing=True) as service:
         assert "3,760.08" in service.output
         assert "page 2" in service.output
         assert f"{service.url}/api/v2/docs" in service.output
@@ -59,7 +59,7 @@ def test_it_works(tmp_path: Path) -> None:
 
 def test_the_first_credentials_are_shown_once_and_kept_for_the_owner_alone(tmp_path: Path) -> None:
     kept_in = credentials.kept_in(tmp_path / "data")
-    with running_service(tmp_path / "data") as first:
+    with running_service(tmp_path / "data", from_nothing=True) as first:
         kept = credentials.read(kept_in)
         assert kept is not None
         assert kept.key in first.output
@@ -73,7 +73,7 @@ def test_the_first_credentials_are_shown_once_and_kept_for_the_owner_alone(tmp_p
 
 
 def test_what_is_in_the_data_directory_is_the_owners_alone(tmp_path: Path) -> None:
-    with running_service(tmp_path / "data"):
+    with running_service(tmp_path / "data", from_nothing=True):
         readable = [path.name for path in (tmp_path / "data").iterdir() if path.stat().st_mode & 0o077]
     assert readable in ([], ["stderr"])
 
