@@ -8,7 +8,7 @@ CORPUS ?= ../shared/corpus
 STAND_INS = requirements/stand_ins
 PEERS = .venv-peers
 
-.PHONY: help run test lint bench eval lock python service developer
+.PHONY: help run test lint bench eval lock python service developer environment
 
 help:
 	@echo "make run    start the service and let it answer a sample document"
@@ -56,7 +56,9 @@ python:
 service: python
 	@$(PYTHON) requirements/install.py base ocr
 
-developer: python $(STAND_INS)/node_modules
+developer: environment $(STAND_INS)/node_modules
+
+environment: python
 	@$(PYTHON) requirements/install.py base ocr postgres redis s3 gcs azure local_llm dev test_model
 
 $(STAND_INS)/node_modules: $(STAND_INS)/package-lock.json

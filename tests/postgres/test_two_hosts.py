@@ -20,7 +20,7 @@ from tests.stack.service import ROOT, environment_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
-TASKS = 600
+TASKS = 400
 LIMIT = 2  # tasks at once on a host
 HOSTS = ("host-a", "host-b")
 PATIENCE = 200.0  # seconds until the test gives up
