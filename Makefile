@@ -22,7 +22,7 @@ run: service
 	@exec $(RUN) manage.py serve --demo
 
 test: developer
-	@exec $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # many tests wait for processes, and a file's tests share theirs
+	@exec $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # many tests wait for processes, and a file's tests share theirs
 
 lint: developer
 	$(RUN) -m ruff check .

@@ -7,11 +7,15 @@ A process beside the web server, for services that more people watch than it has
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -21,7 +25,13 @@ from granian.server import Server
 from apiv2project import web
 from processing.operations import data_directory, lifeline, listening
 
+if TYPE_CHECKING:
+    from apiv2project.asgi import Receive, Scope, Send
+
+    ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
 DEFAULT_PORT = 3001
+_REFUSAL = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
 _WATCHERS = 16_384  # connections that the process holds open at once
 
 
@@ -39,6 +49,39 @@ def main() -> None:
         raise SystemExit(listening.EXIT_CONFIGURATION) from None
 
 
+def without_bodies(application: ASGIApplication) -> ASGIApplication:
+    """Whoever watches has nothing to send. What is sent all the same is refused before it is received: this server has
+    none of the bounds that the web server sets to bodies."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _has_body(scope):
+            await send({"type": "http.response.start", "status": 413, "headers": _REFUSAL})
+            await send({"type": "http.response.body", "body": _refusal()})
+        else:
+            await application(scope, receive, send)
+
+    return guarded
+
+
+def _has_body(scope: Scope) -> bool:
+    sent = dict(scope["headers"])
+    return b"transfer-encoding" in sent or sent.get(b"content-length", b"0") != b"0"
+
+
+def _refusal() -> bytes:
+    told = {
+        "type": "about:blank",
+        "title": "Request Entity Too Large",
+        "status": 413,
+        "detail": "Events are watched here, and nothing is taken. Send it to the web server.",
+        "error_type": "validation_error",
+        "code": "body_too_large",
+        "timestamp": time.time(),
+        "request_id": uuid.uuid4().hex,
+    }
+    return json.dumps(told).encode()
+
+
 def _serve(settings: Any) -> None:
     from apiv2project.asgi import application
 
@@ -50,7 +93,7 @@ def _serve(settings: Any) -> None:
 
     def application_in_worker() -> Any:
         lifeline.end_with_parent(parent, signal.SIGKILL)
-        return application
+        return without_bodies(application)
 
     Server(
         "apiv2project.asgi:application",

@@ -32,9 +32,9 @@ if [ -f "$ENV_FILE" ]; then
 fi
 rsync -a -e "$REMOTE_SHELL" "$ARCHIVE" "$NEW_SERVER:$NEW_ARCHIVE"
 
-# What is quoted here is for the shell over there.
-# shellcheck disable=SC2029
-"$REMOTE_SHELL" "$NEW_SERVER" "$(printf 'cd %q && %q manage.py restore %q && rm -f %q && %q manage.py migrate --verbosity 0' \
+# What is quoted here is for the shell over there. The archive goes also where it was not taken.
+# shellcheck disable=SC2016,SC2029
+"$REMOTE_SHELL" "$NEW_SERVER" "$(printf 'cd %q && { %q manage.py restore %q; code=$?; rm -f %q; test $code -eq 0; } && %q manage.py migrate --verbosity 0' \
     "$NEW_APP_DIR" "$NEW_PYTHON" "$NEW_ARCHIVE" "$NEW_ARCHIVE" "$NEW_PYTHON")"
 # shellcheck disable=SC2029
 "$REMOTE_SHELL" "$NEW_SERVER" "$(printf 'cd %q && %s && %q manage.py health --wait %q' \

@@ -30,13 +30,18 @@ restore() {
 }
 cd "$APP_DIR"
 
+KEPT="$ENV_FILE.before-recovery"
 if [ -n "$ENV_BACKUP" ]; then
+    if [ -f "$ENV_FILE" ]; then cp -p "$ENV_FILE" "$KEPT"; fi
     cp "$ENV_BACKUP" "$ENV_FILE"
     chmod 600 "$ENV_FILE"
 fi
 
-# An archive that cannot be restored stops nothing.
-restore --dry-run
+# An archive that cannot be restored stops nothing and changes nothing.
+if ! restore --dry-run; then
+    if [ -n "$ENV_BACKUP" ] && [ -f "$KEPT" ]; then mv "$KEPT" "$ENV_FILE"; fi
+    exit 1
+fi
 
 bash -c "$STOP"
 "$PYTHON" manage.py backup "$BEFORE_DIR" --files reference --include-secret-key \

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.viewsets import ViewSet
 
-from processing.api import throttling
+from processing.api import throttling, waiting
 from processing.api.authentication import HeaderKeyAuthentication, caller
 from processing.api.conversions import who
 from processing.api.docling_fields import (
@@ -80,6 +80,8 @@ class Converter(FileViewSet):
         admission.require_room(who(request), in_force.parameters)
         self.require_means(request)
         documents, options, target = self.documents(request, in_force.parameters)
+        if is_waited:
+            waiting.require_place(request)  # The one that it had was for what arrives.
         return conversions.begin(
             who(request), documents, _wanted(request, options, target, in_force, is_waited=is_waited), in_force
         )

@@ -17,7 +17,7 @@ from typing import Any
 from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import Error
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import serializers
@@ -168,7 +168,8 @@ def is_welcome(request: Request) -> bool:
         if isinstance(request.successful_authenticator, BrowserSession):
             return _is_signed_in(request)
         return any(each.authenticate(request) is not None for each in request.authenticators or ())
-    except Error:  # That is not known now.
+    except Error:  # That is not known now; whoever asks next asks on a connection of its own.
+        connection.close()
         return True
     except (APIException, ProcessingError):
         return False

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processing.api import throttling
+from processing.api import throttling, waiting
 from processing.api.authentication import caller
 from processing.api.conversions import one_failed, who
 from processing.api.errors import ProblemSerializer
@@ -78,6 +78,7 @@ class Loader(FileViewSet):
         file = receive_raw(request._request, _filename(request), parameters.file_limit)
         with closing(file):
             document = take_in(caller(request), file, parameters)
+        waiting.require_place(request)  # The one that it had was for what arrives.
         wanted = Wanted(
             how=Conversion(),
             pages=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from django.http import HttpResponse
@@ -16,12 +17,17 @@ from processing.api.authentication import caller
 from processing.api.errors import ProblemSerializer
 from processing.api.negotiation import OptionsInJson
 from processing.api.status import identifier
-from processing.errors import NotFound
+from processing.errors import NotFound, ServiceUnavailable
 from processing.pipeline.page_view import MarkedPage, page_view
 from processing.runtime.configuration import current
 from processing.tasks.models import Task
 
 MAX_SIDE = 3000
+_AT_ONCE = threading.BoundedSemaphore(
+    4
+)  # pages that a process has shown to it: each is a child's work, of a second or many
+_TURN = 10.0  # seconds that a request waits for its turn
+_COME_BACK = 5  # seconds
 _SIDE = OpenApiParameter("side", int, description=f"The longer side in pixels, 64 to {MAX_SIDE}; 1200 without.")
 
 
@@ -110,4 +116,9 @@ def _shown(request: Request, task_id: str, number: str) -> MarkedPage:
     task = own.only("result", "document_secret", "document").first()
     if task is None:
         raise NotFound("There is no such task.", "task_not_found")
-    return page_view(task, int(number), asked.validated_data["side"], current().parameters)
+    if not _AT_ONCE.acquire(timeout=_TURN):
+        raise ServiceUnavailable("Too many pages are looked at. Come back soon.", "busy", retry_after=_COME_BACK)
+    try:
+        return page_view(task, int(number), asked.validated_data["side"], current().parameters)
+    finally:
+        _AT_ONCE.release()

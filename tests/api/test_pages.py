@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
+from processing.api import pages
 from processing.queue import worker
 from tests import samples
 from tests.api.routes import NOBODYS
@@ -54,6 +56,18 @@ def test_the_picture_is_as_large_as_asked_for(alice: Tenant) -> None:
     task = answered(alice)
     with Image.open(io.BytesIO(alice.client.get(f"/api/v2/tasks/{task}/pages/1.png?side=300").content)) as image:
         assert max(image.size) == 300
+
+
+def test_more_pages_at_once_than_there_are_places_for_are_refused(
+    alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = answered(alice)
+    monkeypatch.setattr(pages, "_AT_ONCE", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(pages, "_TURN", 0.01)
+    with pages._AT_ONCE:
+        refused = alice.client.get(f"/api/v2/tasks/{task}/pages/1.png")
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert alice.client.get(f"/api/v2/tasks/{task}/pages/1.png").status_code == 200
 
 
 def test_a_stranger_sees_no_page(alice: Tenant, mallory: Tenant) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
+import json
 import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -224,6 +226,19 @@ def test_beyond_the_places_a_watcher_is_told_to_come_back(caller: Caller, speake
         while response.status_code == 503:
             response = caller.http.get(f"/api/v2/tasks/{task}/events")
         assert response.status_code == 200
+
+
+def test_a_body_is_refused_where_streams_alone_are_served(streams: httpx.Client) -> None:
+    """Before any of it is received: it does not end."""
+    released = threading.Event()
+
+    def endless() -> Iterator[bytes]:
+        yield b"x" * 65_536
+        released.wait(PATIENCE)
+
+    with streams.stream("POST", f"/api/v2/tasks/{uuid.uuid4()}/events", content=endless()) as reply:
+        released.set()
+        assert (reply.status_code, json.loads(reply.read())["code"]) == (413, "body_too_large")
 
 
 def test_two_hundred_watch_one_task(streams: httpx.Client, caller: Caller, speaker: Speaker) -> None:

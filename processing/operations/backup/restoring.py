@@ -208,12 +208,13 @@ class _Placing:
                 out.write(piece)
 
     def _store(self, member: Member) -> None:
-        """The same bytes in the same place are left alone; a part, or others, make way."""
-        if _is_whole(member.path, member.size):
-            return
+        """What lies there whole is left alone, whatever the archive has of it; a part, or others, make way."""
         if default_storage.exists(member.path):
+            if _is_whole(member.path):
+                return
             default_storage.delete(member.path)
-        self._added.append(member.path)
+        else:
+            self._added.append(member.path)
         stored = default_storage.save(member.path, _Incoming(member))
         if stored != member.path:
             default_storage.delete(stored)
@@ -242,10 +243,8 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _is_whole(path: str, size: int) -> bool:
+def _is_whole(path: str) -> bool:
     """Whether the bytes that lie there are those that the place is named by."""
-    if _size(path) != size:
-        return False
     with default_storage.open(path, "rb") as file:
         hashing = Hashing(file)
         hashing.drain()
