@@ -45,6 +45,8 @@ def main() -> None:
 
 
 def _serve(settings: Any) -> None:
+    env = settings.ENV
+    listening.require_free(env.host, env.port)  # Before the counts of a server that has the port are cleared away.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.WEB_METRICS_DIR)  # prometheus_client looks on its import
     from processing.operations import web_metrics
 
@@ -53,8 +55,6 @@ def _serve(settings: Any) -> None:
 
     import_module(settings.ROOT_URLCONF)  # all views are loaded before the fork: the processes share the memory
 
-    env = settings.ENV
-    listening.require_free(env.host, env.port)
     allow_open_files(2 * _CONNECTIONS)
     parent = os.getpid()
 

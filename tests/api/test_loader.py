@@ -156,6 +156,14 @@ def test_what_takes_too_long_goes_on(alice: Tenant, monkeypatch: pytest.MonkeyPa
     assert Task.objects.get().status == Status.COMPLETED
 
 
+def test_who_finds_no_place_to_wait_in_begins_nothing(alice: Tenant) -> None:
+    refused(load(alice.client, b"text", "a.txt", **{"api_v2.wait": lambda: False}), 503, "busy")
+    file = SimpleUploadedFile("a.txt", b"text")
+    reply = alice.client.post("/v1/convert/file", {"files": file}, **{"api_v2.wait": lambda: False})
+    refused(reply, 503, "busy")
+    assert not Task.objects.exists()
+
+
 def test_it_comes_before_what_nobody_waits_for(alice: Tenant) -> None:
     ask = {"prompt": "What is the total?", "model": "local"}
     alice.client.post(URL, {**ask, "file": SimpleUploadedFile("a.txt", b"It is 7 euros.")})

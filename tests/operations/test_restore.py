@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sqlite3
@@ -26,7 +27,9 @@ from processing.operations.backup import making, restoring, sealing, swap
 from processing.operations.backup.acceptance import Consent
 from processing.operations.backup.errors import RestoreRefusedError
 from processing.operations.backup.making import Terms
+from processing.operations.backup.reading import Member
 from processing.operations.backup.restoring import Source
+from processing.operations.backup.writing import Hashing
 from processing.queue.models import WorkerHost
 from processing.tasks.models import Task
 from tests.conftest import Tenant
@@ -140,6 +143,17 @@ def test_documents_that_are_gone_or_rotten_come_back(place: Place) -> None:
         place.restore()
         with default_storage.open(path) as file:
             assert file.read() == b"a note"
+
+
+def test_a_document_that_is_whole_does_not_make_way_for_a_cut_one(place: Place) -> None:
+    """Nor does it go where the restore is broken off."""
+    path = StoredDocument.objects.get().path
+    checked = restoring.check(Source(place.archive, place.identity), Consent(other_key=True), silent)
+    placing = restoring._Placing(checked, place.database, silent)
+    placing._store(Member(path, 2, Hashing(io.BytesIO(b"a "))))
+    placing.undo()
+    with default_storage.open(path) as file:
+        assert file.read() == b"a note"
 
 
 def test_a_dry_run_changes_nothing(place: Place) -> None:
