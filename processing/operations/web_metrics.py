@@ -17,9 +17,11 @@ import psutil
 from django.conf import settings
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+from processing.operations import count_files
+from processing.operations.count_files import AllocatedDict
 
 _PARENT = "web.pid"
 _DEAD = 0  # stands for the process number of all that have ended
@@ -31,6 +33,7 @@ def begin() -> None:
     shutil.rmtree(settings.WEB_METRICS_DIR, ignore_errors=True)
     settings.WEB_METRICS_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     (settings.WEB_METRICS_DIR / _PARENT).write_text(str(os.getpid()))
+    count_files.use()
 
 
 class WebCollector(Collector):
@@ -43,7 +46,8 @@ class WebCollector(Collector):
         directory: Path = settings.WEB_METRICS_DIR
         if not directory.is_dir():
             return
-        merge_dead(directory)
+        with contextlib.suppress(OSError):  # With room on the disk again it is done.
+            merge_dead(directory)
         with _locked(directory, fcntl.LOCK_SH):
             yield from MultiProcessCollector(None, str(directory)).collect()
 
@@ -88,10 +92,11 @@ def merge_dead(directory: Path) -> None:
 def _merge(path: Path, into: Path) -> None:
     """By a copy that takes the file's place, so that a death in between leaves no half."""
     draft = into.with_suffix(".draft")
+    draft.unlink(missing_ok=True)  # of a death in between
     if into.exists():
         shutil.copy(into, draft)
-    with contextlib.closing(MmapedDict(str(draft))) as sums:
-        for key, value, _timestamp, _place in MmapedDict.read_all_values_from_file(str(path)):
+    with contextlib.closing(AllocatedDict(str(draft))) as sums:
+        for key, value, _timestamp, _place in AllocatedDict.read_all_values_from_file(str(path)):
             sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
     draft.replace(into)
 
