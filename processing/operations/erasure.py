@@ -27,7 +27,7 @@ from processing.documents import disposal, store
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, NotFound, StorageUnavailable
 from processing.pipeline import upkeep
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.journal import keeping
 from processing.tasks.models import FINAL, Batch, Status, Task
 
@@ -151,7 +151,7 @@ def _erase(document: StoredDocument) -> int:
     """Inside a transaction that has locked the row; its bytes go when that is committed. Returns how many kept readings
     and answers go with it."""
     waiting = document.tasks.filter(status=Status.QUEUED).values_list("seq", flat=True)
-    lifecycle.end_without_document(list(waiting))
+    losses.end_without_document(list(waiting))
     owner_id, sha256 = document.owner_id, document.sha256
     store.erase(document)
     return upkeep.forget(owner_id, sha256)

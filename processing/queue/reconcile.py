@@ -26,7 +26,7 @@ from processing.errors import StorageUnavailable
 from processing.queue import host, retention
 from processing.queue.models import Duty
 from processing.runtime.configuration import current
-from processing.tasks import batches, lifecycle
+from processing.tasks import batches, losses
 from processing.tasks.journal import keeping
 from processing.tasks.models import Status, Task
 
@@ -102,7 +102,7 @@ class Reconciler:
         parameters = current().parameters
         _or_nothing(ledger.fold)  # Always something, so no news.
         return Summary(
-            tasks_reaped=_or_nothing(lifecycle.reap) if reap else 0,
+            tasks_reaped=_or_nothing(losses.reap) if reap else 0,
             tasks_without_document=_or_nothing(self._end_tasks_without_document),
             files_without_row=_or_nothing(lambda: self._sweep.go_on(_FILES_LOOKED_AT)),
             tasks_deleted=_or_nothing(lambda: retention.delete_old_tasks(parameters)),
@@ -129,7 +129,7 @@ class Reconciler:
         rows = list(waiting.values_list("seq", "document__path")[:_TASKS_LOOKED_AT])
         self._checked_up_to = rows[-1][0] if len(rows) == _TASKS_LOOKED_AT else 0
         gone = disposal.gone({path for _, path in rows if path is not None})
-        return lifecycle.end_without_document([seq for seq, path in rows if path is None or path in gone])
+        return losses.end_without_document([seq for seq, path in rows if path is None or path in gone])
 
 
 _reconciler = Reconciler()

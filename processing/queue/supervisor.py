@@ -21,7 +21,7 @@ from processing.queue.contact import Contact
 from processing.queue.progress import Progress
 from processing.runtime.capacity import effective_max_concurrent
 from processing.runtime.configuration import current, warn_of_overridden_environment
-from processing.tasks import leases, lifecycle
+from processing.tasks import leases, losses
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Supervisor:
         self._contact.answered()
         steady = self._contact.is_steady()
         if steady:
-            lifecycle.reap()
+            losses.reap()
         reconcile.maybe_run(reap=steady)
 
     def _keep_delivering(self) -> None:
@@ -170,7 +170,7 @@ class Supervisor:
         family |= _family()  # The sentinel may have forked once more before it saw that it is to stop.
         cluster.kill()
         try:
-            released = lifecycle.release_host(host.name(), family)
+            released = losses.release_host(host.name(), family)
             host.say_gone(since)
         except Error:
             logger.warning("tasks wait for their leases to run out: the database did not answer", exc_info=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
-from processing.tasks import lifecycle
+from processing.tasks import losses
 from processing.tasks.models import Status, Task
 
 
@@ -39,4 +39,4 @@ def end(leases: Iterable[Lease]) -> None:
         )
     ]
     if ended:
-        lifecycle.reap(ended)
+        losses.reap(ended)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models import DateTimeField, ExpressionWrapper, QuerySet
 from django.db.models.functions import Now
 
 from processing.access import budgets, usage
@@ -24,6 +24,7 @@ from processing.errors import ProcessingError
 from processing.metrics import Increment
 from processing.tasks.models import FINAL, Status, Task
 
+ACCOUNTED = ("seq", "owner_id", "api_key_id", "model", "lease_token", "batch_id")  # what it takes to account for a task
 STOPPING = timedelta(seconds=20)  # a worker that lost its task stops within two; what it spent is then told
 
 
@@ -35,6 +36,12 @@ def reserve(task: Task, token: int, need: Need, lasting: timedelta) -> bool:
         if not held.values_list("seq").first():
             raise ProcessingError("The task is not this worker's any more.", "lease_lost")
         return budgets.reserve(account(task), Holder(task.seq, token), need, lasting)
+
+
+def locked(tasks: QuerySet[Task], most: int | None = None) -> list[Task]:
+    """These tasks, or the first of them, which nobody else changes until the transaction ends; with what their
+    accounting needs."""
+    return list(tasks.select_for_update().only(*ACCOUNTED).order_by("seq")[:most])
 
 
 def account(task: Task) -> Account:

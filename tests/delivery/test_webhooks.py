@@ -14,7 +14,7 @@ from processing.delivery.webhooks import endpoints, messages
 from processing.delivery.webhooks.models import State, WebhookDelivery, WebhookEndpoint
 from processing.errors import ProcessingError
 from processing.operations import erasure
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.models import TaskEnding
 from tests.conftest import Tenant
 from tests.delivery.conftest import Clock, Delivering, Receiver, completed, registered, row
@@ -85,7 +85,7 @@ def test_a_key_is_told_of_what_is_done_with_it(alice: Tenant, receiver: Receiver
     [
         (lambda task: lifecycle.cancel(task.owner_id, task.id), "task.cancelled", None),
         (lambda _: lifecycle.fail(claimed(), ProcessingError("It broke.", "broken")), "task.failed", "broken"),
-        (lambda task: lifecycle.end_without_document([task.seq]), "task.failed", "document_gone"),
+        (lambda task: losses.end_without_document([task.seq]), "task.failed", "document_gone"),
     ],
 )
 def test_every_end_is_told(alice, receiver, deliverer, end, kind, code) -> None:

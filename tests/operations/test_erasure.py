@@ -28,7 +28,7 @@ from processing.operations import erasure
 from processing.pipeline import read
 from processing.pipeline.models import CachedResult
 from processing.queue import worker
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.models import Status, Task
 from tests import samples
 from tests.conftest import Tenant
@@ -175,7 +175,7 @@ def test_a_late_writer_brings_nothing_back(ask: Ask, alice: Tenant, verb: str) -
         "progress": (50.0, CANARY),
     }
     assert not getattr(lifecycle, verb)(claim, *arguments.get(verb, ()))
-    lifecycle.reap()
+    losses.reap()
     assert nothing_is_left()
 
 

@@ -25,7 +25,7 @@ from processing.operations import erasure, gauges, measuring
 from processing.queue import retention
 from processing.queue.models import WorkerHost
 from processing.runtime.parameters import Parameters
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.lifecycle import Outcome
 from processing.tasks.models import Status, Task
 from tests.conftest import Tenant
@@ -95,13 +95,13 @@ def test_every_change_of_a_task_is_counted_once(alice: Tenant) -> None:
     lifecycle.put_off(claimed(), delay=60)
     lifecycle.cancel(alice.user.pk, tasks[4].id)
     expire(claimed().task)
-    lifecycle.reap()
+    losses.reap()
     lifecycle.retry(alice.user.pk, tasks[4].id)
     lost = claimed()
     lifecycle.cancel(alice.user.pk, lost.id)
     assert not lifecycle.complete(lost, outcome())
     claimed()
-    assert lifecycle.release_host(HOST, {1}) >= 1
+    assert losses.release_host(HOST, {1}) >= 1
     found = told()
     assert found["api_v2_submitted_tasks_total"] == 6
     assert found["api_v2_completed_tasks_total"] == 1

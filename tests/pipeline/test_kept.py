@@ -23,7 +23,7 @@ from processing.pipeline.models import CachedResult
 from processing.queue import retention, worker
 from processing.runtime import configuration
 from processing.runtime.configuration import current
-from processing.tasks import lifecycle
+from processing.tasks import losses
 from processing.tasks.models import Status, Task
 from tests import samples
 from tests.conftest import Tenant
@@ -357,4 +357,4 @@ def test_upkeep_leaves_alone_what_is_being_made(ask: Ask, work: Work, monkeypatc
     later = timezone.now() + timedelta(minutes=1)
     CachedResult.objects.update(expires_at=timezone.now() - timedelta(seconds=1), computing_until=later)
     assert retention.delete_cached(current().parameters) == 0
-    assert lifecycle.reap() == 0
+    assert losses.reap() == 0

@@ -13,7 +13,7 @@ from django.utils import timezone
 from processing.errors import ModelUnavailable
 from processing.queue import wakeup
 from processing.queue.wakeup import Polling, WakeUp
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.models import Status, Task
 from tests.conftest import Tenant
 from tests.tasks.test_lifecycle import HOST, claimed, expire, outcome, submitted
@@ -73,8 +73,8 @@ def test_a_change_while_it_waits_ends_the_wait(waiting: WakeUp, alice: Tenant) -
         lambda claim: lifecycle.fail(claim, ModelUnavailable("Busy.", "busy")),
         lambda claim: lifecycle.release(claim),
         lambda claim: lifecycle.cancel(claim.task.owner_id, claim.id),
-        lambda claim: (expire(claim.task), lifecycle.reap()),
-        lambda _: lifecycle.release_host(HOST, {1}),
+        lambda claim: (expire(claim.task), losses.reap()),
+        lambda _: losses.release_host(HOST, {1}),
         lambda _: Task.objects.update(status=Status.QUEUED, available_at=timezone.now()),
     ],
     ids=["complete", "fail", "release", "cancel", "reap", "release_host", "by hand"],

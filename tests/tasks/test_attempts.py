@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processing.errors import DocumentFailed, ModelUnavailable
-from processing.tasks import attempts, lifecycle
+from processing.tasks import attempts, lifecycle, losses
 from processing.tasks.models import Task
 from tests.conftest import Tenant
 from tests.tasks.test_lifecycle import HOST, claimed, expire, outcome, submitted
@@ -58,9 +58,9 @@ def test_a_dead_worker_and_an_ended_cluster_are_told_apart(alice: Tenant) -> Non
     task = submitted(alice)
     claimed()
     expire(task)
-    lifecycle.reap()
+    losses.reap()
     claimed()
-    lifecycle.release_host(HOST, [1])
+    losses.release_host(HOST, [1])
     lifecycle.release(claimed())
     assert endings(task) == [("lost", ""), ("interrupted", ""), ("given_back", "")]
 
@@ -69,7 +69,7 @@ def test_the_last_attempt_that_is_lost_is_told_too(alice: Tenant) -> None:
     task = submitted(alice, max_attempts=1)
     claimed()
     expire(task)
-    lifecycle.reap()
+    losses.reap()
     assert endings(task) == [("lost", "")]
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.models import Task
 from tests.conftest import Tenant
 from tests.tasks.test_lifecycle import HOST, submitted
@@ -44,7 +44,7 @@ def test_a_lease_holds_for_its_whole_time_and_no_longer(alice: Tenant, tell: Tel
     assert lifecycle.claim(HOST, 1, 1) is not None
     for seconds, taken_back in ((-0.001, 0), (0.001, 1)):
         tell((begun + lifecycle.LEASE + timedelta(seconds=seconds)).isoformat(" ", "milliseconds"))
-        assert lifecycle.reap() == taken_back
+        assert losses.reap() == taken_back
 
 
 def test_a_task_is_due_when_its_delay_is_over(alice: Tenant, tell: Tell) -> None:

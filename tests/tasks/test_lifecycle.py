@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from processing.documents.models import StoredDocument
 from processing.errors import InvalidInput, ModelUnavailable, NotFound, ProcessingError
-from processing.tasks import lifecycle
+from processing.tasks import lifecycle, losses
 from processing.tasks.lifecycle import Claim, Outcome, Submission
 from processing.tasks.models import Status, Task
 from tests.conftest import Tenant
@@ -88,7 +88,7 @@ def test_a_late_writer_changes_nothing(alice: Tenant) -> None:
     task = submitted(alice)
     late = claimed()
     expire(task)
-    assert lifecycle.reap() == 1
+    assert losses.reap() == 1
     again = claimed()
     assert not lifecycle.heartbeat(late)
     assert not lifecycle.progress(late, 99, "late")
@@ -105,7 +105,7 @@ def test_a_renewed_lease_does_not_run_out(alice: Tenant) -> None:
     claim = claimed()
     expire(task)
     assert lifecycle.heartbeat(claim)
-    assert lifecycle.reap() == 0
+    assert losses.reap() == 0
 
 
 def test_a_task_that_kills_its_worker_each_time_ends_as_failed(alice: Tenant) -> None:
@@ -113,7 +113,7 @@ def test_a_task_that_kills_its_worker_each_time_ends_as_failed(alice: Tenant) ->
     for _ in range(task.max_attempts):
         claimed()
         expire(task)
-        lifecycle.reap()
+        losses.reap()
     task.refresh_from_db()
     assert (task.status, task.error_code, task.attempts) == (Status.FAILED, "attempts_exhausted", 3)
 
@@ -176,7 +176,7 @@ def test_a_stranger_cannot_cancel(alice: Tenant, mallory: Tenant) -> None:
 def test_a_host_that_stops_gives_its_tasks_back_without_costing_them_an_attempt(alice: Tenant) -> None:
     task = submitted(alice)
     claim = claimed()
-    assert lifecycle.release_host(HOST, {1}) == 1
+    assert losses.release_host(HOST, {1}) == 1
     assert not lifecycle.still_held(claim)
     task.refresh_from_db()
     assert (task.status, task.attempts, task.max_attempts) == (Status.QUEUED, 1, 4)
@@ -187,7 +187,7 @@ def test_a_cluster_gives_back_what_its_own_processes_held_and_nothing_of_another
     own, anothers = lifecycle.claim(HOST, 11, 100), lifecycle.claim(HOST, 12, 100)
     assert own is not None
     assert anothers is not None
-    assert lifecycle.release_host(HOST, {11, 99}) == 1
+    assert losses.release_host(HOST, {11, 99}) == 1
     assert (lifecycle.still_held(own), lifecycle.still_held(anothers)) == (False, True)
 
 
@@ -196,7 +196,7 @@ def test_of_leases_that_ran_out_those_that_are_named_are_given_back(alice: Tenan
     for task in tasks:
         claimed()
         expire(task)
-    assert lifecycle.reap([tasks[0].seq]) == 1
+    assert losses.reap([tasks[0].seq]) == 1
     for task in tasks:
         task.refresh_from_db()
     assert [task.status for task in tasks] == [Status.QUEUED, Status.PROCESSING]

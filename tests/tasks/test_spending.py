@@ -18,7 +18,7 @@ from processing.access.budgets import BudgetExhausted, BudgetReserved, Need
 from processing.access.models import Budget, Reservation, UsageOfDay
 from processing.access.usage import Spent
 from processing.errors import DocumentFailed, ModelUnavailable, ProcessingError
-from processing.tasks import leases, lifecycle, spending
+from processing.tasks import leases, lifecycle, losses, spending
 from processing.tasks.leases import Lease
 from processing.tasks.lifecycle import Claim
 from processing.tasks.models import FINAL, Status, Task
@@ -67,7 +67,7 @@ def reserved(tenant: Tenant) -> int:
         (lambda claim: lifecycle.fail(claim, ModelUnavailable("Busy.", "busy"), SPENT), (0, 0, 7)),
         (lambda claim: lifecycle.release(claim, spent=SPENT), (0, 0, 7)),
         (lambda claim: lifecycle.put_off(claim, delay=1), (0, 0, 0)),
-        (lambda claim: lifecycle.release_host(HOST, {1}), (0, 0, 0)),
+        (lambda claim: losses.release_host(HOST, {1}), (0, 0, 0)),
         (lambda claim: leases.end([Lease(claim.task.seq, claim.token, 1)]), (0, 0, 0)),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_cancelled_task_is_counted_and_its_worker_has_a_moment_to_tell_what_it
 
 def test_a_lease_that_ran_out_leaves_its_holder_a_moment_too(alice: Tenant, claim: Claim) -> None:
     expire(claim.task)
-    assert lifecycle.reap() == 1
+    assert losses.reap() == 1
     assert reserved(alice) == 100
     again = claimed()
     assert spending.reserve(again.task, again.token, NEED, MINUTE)
@@ -115,7 +115,7 @@ def test_what_an_earlier_claim_may_still_spend_stays_reserved_when_a_later_one_d
     alice: Tenant, claim: Claim
 ) -> None:
     expire(claim.task)
-    lifecycle.reap()
+    losses.reap()
     again = claimed()
     spending.reserve(again.task, again.token, NEED, MINUTE)
     leases.end([Lease(again.task.seq, again.token, 1)])
@@ -131,7 +131,7 @@ def test_a_task_whose_workers_died_is_counted_as_failed(alice: Tenant, claim: Cl
 
 def test_waiting_tasks_that_end_are_counted(alice: Tenant) -> None:
     first, second = submitted(alice), submitted(alice)
-    lifecycle.end_without_document([first.seq])
+    losses.end_without_document([first.seq])
     lifecycle.cancel(alice.user.pk, second.id)
     assert used() == (2, 1, 0)
 
