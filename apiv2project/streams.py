@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -23,7 +22,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from apiv2project import web
-from processing.operations import data_directory, lifeline, listening
+from processing.operations import lifeline, listening
 
 if TYPE_CHECKING:
     from apiv2project.asgi import Receive, Scope, Send
@@ -37,16 +36,7 @@ _WATCHERS = 16_384  # connections that the process holds open at once
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    lifeline.end_with_server()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apiv2project.settings")
-    from django.conf import settings
-
-    try:
-        with data_directory.used(settings.DATA_DIR):
-            _serve(settings)
-    except (listening.AddressUnavailableError, data_directory.DataDirectoryInUseError) as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(listening.EXIT_CONFIGURATION) from None
+    web.run(_serve)
 
 
 def without_bodies(application: ASGIApplication) -> ASGIApplication:

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +33,19 @@ GRACE = 8  # seconds for requests that are under way when the server is asked to
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    run(_serve)
+
+
+def run(serve: Callable[[Any], None]) -> None:
+    """`serve` with the settings, from a data directory that nobody restores meanwhile; what keeps it from serving is
+    said in one sentence."""
     lifeline.end_with_server()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apiv2project.settings")
     from django.conf import settings
 
     try:
         with data_directory.used(settings.DATA_DIR):
-            _serve(settings)
+            serve(settings)
     except (listening.AddressUnavailableError, data_directory.DataDirectoryInUseError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(listening.EXIT_CONFIGURATION) from None
