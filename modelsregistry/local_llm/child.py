@@ -40,9 +40,10 @@ class NotServedError(Exception):
 class Child:
     """One process that serves one model on loopback, under a secret of its own."""
 
-    def __init__(self, model: Installed, *, context: int, idle: int, port: int = 0) -> None:
-        """`port` 0 is any; `idle` are the seconds after which an unused model leaves the memory."""
-        self._secret = secrets.token_urlsafe(32)
+    def __init__(self, model: Installed, *, context: int, idle: int, port: int = 0, secret: str = "") -> None:
+        """`port` 0 is any, no `secret` a new one; `idle` are the seconds after which an unused model leaves the
+        memory."""
+        self._secret = secret or secrets.token_urlsafe(32)
         threads = threads_to_use()
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_SERVER)],

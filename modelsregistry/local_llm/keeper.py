@@ -36,6 +36,7 @@ class Keeper:
         self._stop = stop
         self._failures = 0
         self._port = 0
+        self._secret = ""
 
     def run(self) -> None:
         """Returns when `stop` is set and the process is gone. A second keeper of the same directory waits its turn."""
@@ -65,13 +66,14 @@ class Keeper:
     def _serve(self, model: shelf.Installed) -> None:
         """Serve until it ends, or is to."""
         logger.info("local LLM is loading", extra={"file": model.model.name})
-        child = Child(model, context=self._options.context, idle=self._options.idle, port=self._port)
+        options = self._options
+        child = Child(model, context=options.context, idle=options.idle, port=self._port, secret=self._secret)
         try:
             serving = child.ready(self._stop)
             if serving is None:
                 return
-            # The next process takes the same address, so that a request which waits for it finds it.
-            self._port = urlsplit(serving.base_url).port or 0
+            # The next process takes the same address and secret, so that a request which waits for it is let in.
+            self._port, self._secret = urlsplit(serving.base_url).port or 0, serving.secret
             logger.info(
                 "local LLM is ready",
                 extra={

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -180,6 +181,18 @@ def test_a_request_to_a_dead_process_is_worth_another_try(
         with pytest.raises(ModelOverloaded) as caught:
             generation.generate(ask(model="local-llm"))
     assert (caught.value.code, caught.value.retryable) == ("provider_unreachable", True)
+
+
+def test_who_takes_the_place_of_a_dead_process_lets_in_whom_it_let_in(model: Installed, ask: Ask) -> None:
+    with started(model) as (child, before):
+        offer.offer(before)
+        child.kill()
+    again = Child(model, context=256, idle=300, port=urlsplit(before.base_url).port or 0, secret=before.secret)
+    try:
+        assert again.ready(threading.Event()) == replace(before, context=256)
+        assert generation.generate(ask(model="local-llm", max_tokens=2)).text
+    finally:
+        again.kill()
 
 
 def test_a_file_that_is_no_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

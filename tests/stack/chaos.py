@@ -29,6 +29,7 @@ from tests.stack.service import RunningService, running_service
 RERUN_WITHIN = 30.0  # seconds from a kill until the task is begun anew
 _STUCK = 120.0  # seconds without any task ending after which a run is given up
 _AT_ONCE = 3  # model calls that must be under way when all workers are killed
+_OF_ALL_WORKERS = (chaos_kills.SENTINEL, chaos_kills.CLUSTER, chaos_kills.TREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +151,23 @@ class _Run:
         if kind == chaos_kills.IDLE_WORKER:
             self._submitter.paused.set()
             self._wait_until_ended(None)
-        elif (
-            kind in (chaos_kills.SENTINEL, chaos_kills.CLUSTER, chaos_kills.TREE) and not self._submitter.done.is_set()
-        ):
-            chaos_kills.until(lambda: self._killer.busy_workers() >= min(_AT_ONCE, self._plan.concurrency))
-        kill = self._killer.kill(kind)
+        elif kind in _OF_ALL_WORKERS and not self._submitter.done.is_set():
+            self._upstream.answering.clear()
+            chaos_kills.until(self._many_are_asking)
+        elif kind == chaos_kills.CALLING_WORKER:
+            self._upstream.answering.clear()
+        try:
+            kill = self._killer.kill(kind)
+        finally:
+            self._upstream.answering.set()
         self._kills.append(kill)
         self._watcher.killed(kind, kill.at, kill.tasks)
         self._submitter.paused.clear()
         sys.stderr.write(f"{len(self._watcher.ended):5} ended; killed: {kind}, which was at {len(kill.tasks)} tasks\n")
+
+    def _many_are_asking(self) -> bool:
+        left = self._plan.tasks - len(self._watcher.ended)
+        return self._killer.busy_workers() >= min(_AT_ONCE, self._plan.concurrency, left)
 
     def _submitter_done(self) -> None:
         while not self._submitter.done.wait(1.0):

@@ -27,13 +27,15 @@ def answer_to(number: int) -> str:
 
 
 class Upstream:
-    """`calls` counts the questions of each task."""
+    """`calls` counts the questions of each task. While `answering` is cleared, nobody gets an answer."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}/v1"
         self.calls: Counter[int] = Counter()
         self.lock = threading.Lock()
+        self.answering = threading.Event()
+        self.answering.set()
 
 
 class _Exchange(stand_in.Exchange):
@@ -48,6 +50,7 @@ class _Exchange(stand_in.Exchange):
         with self.server.upstream.lock:
             self.server.upstream.calls[number] += 1
         time.sleep(float(asked[2]))
+        self.server.upstream.answering.wait()
         stand_in.answer(answer_to(number))(self)
 
 
@@ -71,6 +74,7 @@ def running() -> Iterator[Upstream]:
     try:
         yield server.upstream
     finally:
+        server.upstream.answering.set()
         server.shutdown()
         thread.join()
         server.server_close()
