@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import http.client
 import itertools
 import json
 import threading
@@ -230,15 +232,14 @@ def test_beyond_the_places_a_watcher_is_told_to_come_back(caller: Caller, speake
 
 def test_a_body_is_refused_where_streams_alone_are_served(streams: httpx.Client) -> None:
     """Before any of it is received: it does not end."""
-    released = threading.Event()
-
-    def endless() -> Iterator[bytes]:
-        yield b"x" * 65_536
-        released.wait(PATIENCE)
-
-    with streams.stream("POST", f"/api/v2/tasks/{uuid.uuid4()}/events", content=endless()) as reply:
-        released.set()
-        assert (reply.status_code, json.loads(reply.read())["code"]) == (413, "body_too_large")
+    connection = http.client.HTTPConnection(streams.base_url.host, streams.base_url.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", f"/api/v2/tasks/{uuid.uuid4()}/events")
+        connection.putheader("Authorization", streams.headers["authorization"])
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders(b"10\r\n" + b"x" * 16 + b"\r\n")
+        reply = connection.getresponse()
+        assert (reply.status, json.loads(reply.read())["code"]) == (413, "body_too_large")
 
 
 def test_two_hundred_watch_one_task(streams: httpx.Client, caller: Caller, speaker: Speaker) -> None:
