@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import StandIn, respond
 from tests.stack.service import RunningService, running_service
@@ -222,6 +223,33 @@ def test_the_keyboard_does_it_all(page: Any) -> None:
     keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="Copied.")).to_be_attached()
     assert page.evaluate("navigator.clipboard.readText()").startswith("curl -N ")
+
+
+class TestMore:
+    """Pages, a password and a schema, which most questions do without."""
+
+    def test_it_works(self, page: Any, upstream: StandIn) -> None:
+        upstream.script(stand_in.answer('{"total": 108}'))
+        locked = samples.pdf("A cover page.", samples.INVOICE, password="opensesame")
+        page.get_by_text("More", exact=True).click()
+        page.get_by_label("Only these pages").fill("2-")
+        page.get_by_label("The document's password").fill("opensesame")
+        page.get_by_label("JSON Schema of the answer").fill('{"type": "object", "required": ["total"]}')
+        for text in (page.locator("#play-curl").text_content(), page.locator("#play-python").text_content()):
+            assert "opensesame" not in text
+            assert all(each in text for each in ("2-", "file_password", "PASSWORD", "required"))
+        ask(page, model="reader", file={"name": "a.pdf", "mimeType": "application/pdf", "buffer": locked})
+        expect(answer(page)).to_have_text('{"total": 108}')
+        asked = upstream.received[-1].raw.decode()
+        assert "108.00 EUR" in asked
+        assert "A cover page." not in asked
+        assert '"required"' in asked
+
+    def test_what_is_wrong_there_is_shown(self, page: Any) -> None:
+        page.locator("#play-range").evaluate("field => field.value = '3-1'")
+        ask(page)
+        expect(complaint(page)).to_contain_text("pages")
+        expect(page.get_by_label("Only these pages")).to_be_focused()
 
 
 class TestWhatGoesWrong:

@@ -24,18 +24,22 @@
     // JSON's strings are Python's, too.
     const pythonString = (text) => JSON.stringify(text).replace(hidden, spelled);
 
-    playground.asCurl = ({url, file, prompt, model}) =>
+    const sent = (fields) => Object.entries(fields).filter(([, value]) => value);
+
+    playground.asCurl = ({url, file, fields, hasPassword}) =>
         [
             `curl -N ${shellWord(url)}`,
             '-H "Authorization: Bearer $KEY"',
             `-F ${shellWord(`file=@${curlFile(file)}`)}`,
-            `--form-string ${shellWord(`prompt=${prompt}`)}`,
-            ...(model ? [`--form-string ${shellWord(`model=${model}`)}`] : []),
+            ...sent(fields).map(([name, value]) => `--form-string ${shellWord(`${name}=${value}`)}`),
+            ...(hasPassword ? ['--form-string "file_password=$PASSWORD"'] : []),
             "-F stream=true",
         ].join(" \\\n    ");
 
-    playground.asPython = ({url, file, prompt, model}) =>
-        `import os
+    playground.asPython = ({url, file, fields, hasPassword}) => {
+        const data = sent(fields).map(([name, value]) => `"${name}": ${pythonString(value)},`);
+        if (hasPassword) data.push(`"file_password": os.environ["PASSWORD"],`);
+        return `import os
 
 import httpx
 
@@ -48,10 +52,11 @@ with open(${pythonString(file)}, "rb") as file:
         },
         files={"file": file},
         data={
-            "prompt": ${pythonString(prompt)},${model ? `\n            "model": ${pythonString(model)},` : ""}
+            ${data.join("\n            ")}
         },
         timeout=90,
     )
 reply.raise_for_status()
 print(reply.json())`;
+    };
 })();

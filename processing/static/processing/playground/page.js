@@ -8,12 +8,14 @@
     const playground = window.Playground;
     const found = (name) => document.getElementById(`play-${name}`);
     const [form, drop, file, model, prompt] = ["form", "drop", "file", "model", "prompt"].map(found);
+    const [range, password, schema] = ["range", "password", "schema"].map(found);
     const [problem, cancel, outcome, step, progress] = ["error", "cancel", "outcome", "step", "progress"].map(found);
     const [answer, rests, citations, facts, said] = ["answer", "rests", "citations", "facts", "said"].map(found);
     const ask = form.querySelector("[type=submit]");
     const token = form.elements.csrfmiddlewaretoken.value;
     const pages = new playground.Pages(found("pages"));
-    const FIELDS = {file, model, prompt};
+    const TEXTS = {prompt, model, pages: range, response_schema: schema, file_password: password};
+    const FIELDS = {file, ...TEXTS};
     const SAID_EVERY = 5000; // milliseconds: whoever listens is not told of each page
     const FOCUSED = "aria-current";
 
@@ -33,6 +35,7 @@
         problem.textContent = playground.visible(sentence);
         const wrong = fields.map((name) => FIELDS[name]).filter(Boolean);
         for (const field of wrong) field.setAttribute("aria-invalid", "true");
+        wrong[0]?.closest("details")?.setAttribute("open", "");
         wrong[0]?.focus();
     };
 
@@ -62,8 +65,8 @@
     const filled = () => {
         const data = new FormData();
         if (file.files.length) data.append("file", file.files[0]);
-        data.append("prompt", prompt.value);
-        if (model.value) data.append("model", model.value);
+        for (const [name, field] of Object.entries(TEXTS))
+            if (field.value || field === prompt) data.append(name, field.value);
         data.append("dedupe", "false"); // who asks again means it
         return data;
     };
@@ -202,8 +205,8 @@
     const shown = () => ({
         url: new URL(part.dataset.process, location.href).href,
         file: file.files[0]?.name ?? "document.pdf",
-        prompt: prompt.value || "…",
-        model: model.value,
+        fields: {prompt: prompt.value || "…", model: model.value, pages: range.value, response_schema: schema.value},
+        hasPassword: Boolean(password.value),
     });
     const calls = {curl: playground.asCurl, python: playground.asPython};
     const write = () => {
