@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from processing.documents.contract import Contents, Inspection, Page, ReadOptions, UnreadableDocument
+from processing.documents.limits import Limits
 
 CHUNK = 1024 * 1024
 SAMPLE = 256 * 1024
@@ -38,6 +39,21 @@ def looks_like_text(head: bytes) -> bool:
         return _utf16_without_mark(head) is not None
     controls = sum(head.count(bytes([value])) for value in (*range(1, 9), *range(14, 27), *range(28, 32)))
     return controls <= TOLERATED_CONTROLS * len(head)
+
+
+class PlainText:
+    """What the formats of plain text have in common."""
+
+    modules: ClassVar[tuple[str, ...]] = ("charset_normalizer",)
+
+    def matches(self, head: bytes) -> bool:
+        return looks_like_text(head)
+
+    def inspect(self, file: BinaryIO, limits: Limits) -> Inspection:
+        return inspect(file)
+
+    def read(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Contents:
+        return read(file, options)
 
 
 def inspect(file: BinaryIO) -> Inspection:

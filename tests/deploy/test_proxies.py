@@ -47,9 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iter
         "API_V2_HTTPS": "true",
         "API_V2_PROXY_HTTPS_HEADER": "X-Forwarded-Proto",
         "NUM_PROXIES": 1,
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_ADMIN_MODEL": "reader",
         "API_V2_ADMIN_CONFIG": json.dumps({"rate_limits": NO_LIMITS, "max_file_size": LARGEST}),
     }

@@ -56,3 +56,33 @@ def without(text: str, *lines: str) -> str:
         assert text.splitlines().count(line) == 1, line
         text = text.replace(line + "\n", "")
     return text
+
+
+# Blocks that more than one test needs.
+MODEL_SETTINGS = as_printed(
+    10,
+    """\
+{
+  "model_configs": {
+    "gpt-4-vision": {
+      "temperature": 0.7,
+      "max_tokens": 8000,
+      "timeout": 300
+    },
+    "claude-3-haiku": {
+      "temperature": 0.5,
+      "max_tokens": 4096,
+      "timeout": 180
+    }
+  }
+}
+""",
+)
+KEY_ACCESS = as_printed(
+    11,
+    """\
+# Ensure API keys are enabled for v2 endpoints
+ENABLE_API_KEY=true
+API_KEY_ALLOWED_ENDPOINTS="/api/v2/process,/api/v2/status,/api/v2/models,/api/v2/health,/api/v2/config"
+""",
+)

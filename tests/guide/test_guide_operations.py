@@ -22,7 +22,7 @@ import pytest
 
 from processing.operations import credentials
 from tests import samples
-from tests.guide.guide import as_printed, without
+from tests.guide.guide import KEY_ACCESS, MODEL_SETTINGS, as_printed, without
 from tests.guide.programs import paste, require
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange
@@ -73,33 +73,6 @@ curl -X POST http://localhost:3000/admin/config \\
   -H "Authorization: Bearer <admin_token>" \\
   -H "Content-Type: application/json" \\
   -d '{"api_v2": {"admin_model": "claude-3-haiku"}}'
-""",
-)
-MODEL_SETTINGS = as_printed(
-    10,
-    """\
-{
-  "model_configs": {
-    "gpt-4-vision": {
-      "temperature": 0.7,
-      "max_tokens": 8000,
-      "timeout": 300
-    },
-    "claude-3-haiku": {
-      "temperature": 0.5,
-      "max_tokens": 4096,
-      "timeout": 180
-    }
-  }
-}
-""",
-)
-KEY_ACCESS = as_printed(
-    11,
-    """\
-# Ensure API keys are enabled for v2 endpoints
-ENABLE_API_KEY=true
-API_KEY_ALLOWED_ENDPOINTS="/api/v2/process,/api/v2/status,/api/v2/models,/api/v2/health,/api/v2/config"
 """,
 )
 LOG_PATTERNS = as_printed(

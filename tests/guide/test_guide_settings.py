@@ -20,7 +20,7 @@ from apiv2project import environment
 from processing.access import endpoints
 from processing.runtime import capacity
 from processing.runtime.defaults import ADMIN_CONFIG, defaults_from_environment
-from tests.guide.guide import as_printed
+from tests.guide.guide import KEY_ACCESS, MODEL_SETTINGS, as_printed
 
 GIB = 1024**3
 
@@ -70,33 +70,6 @@ def calculate_max_concurrent(ram_gb):
         return min(max_concurrent, 3)
     else:
         return 1
-""",
-)
-MODEL_SETTINGS = as_printed(
-    10,
-    """\
-{
-  "model_configs": {
-    "gpt-4-vision": {
-      "temperature": 0.7,
-      "max_tokens": 8000,
-      "timeout": 300
-    },
-    "claude-3-haiku": {
-      "temperature": 0.5,
-      "max_tokens": 4096,
-      "timeout": 180
-    }
-  }
-}
-""",
-)
-KEY_ACCESS = as_printed(
-    11,
-    """\
-# Ensure API keys are enabled for v2 endpoints
-ENABLE_API_KEY=true
-API_KEY_ALLOWED_ENDPOINTS="/api/v2/process,/api/v2/status,/api/v2/models,/api/v2/health,/api/v2/config"
 """,
 )
 RATES = as_printed(

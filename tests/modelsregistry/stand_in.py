@@ -81,6 +81,11 @@ class StandIn:
     def last(self) -> Received:
         return self.received[-1]
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a service has in its environment for which this is OpenAI, with the model `reader`."""
+        return {"OPENAI_API_BASE_URL": self.url, "OPENAI_API_KEY": "sk-upstream", "OPENAI_API_MODELS": "reader"}
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True

@@ -60,9 +60,7 @@ def service(
 ) -> Iterator[RunningService]:
     variables = {
         "DJANGO_SETTINGS_MODULE": "tests.stack.gated_settings",
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_MAX_CONCURRENT": 4,
     }
     with restartable_service(tmp_path_factory.mktemp("faults"), database_url, **variables) as running:

@@ -40,9 +40,7 @@ def url(postgres: Server) -> str:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, url: str, upstream: StandIn) -> Iterator[RunningService]:
     variables = {
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_MAX_CONCURRENT": 2,
     }
     with restartable_service(tmp_path_factory.mktemp("kills"), url, **variables) as running:

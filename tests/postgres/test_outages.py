@@ -43,9 +43,7 @@ def server(postgres: Server) -> Iterator[Server]:
 def service(tmp_path_factory: pytest.TempPathFactory, server: Server, upstream: StandIn) -> Iterator[RunningService]:
     variables = {
         "DATABASE_URL": server.url(),
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_ADMIN_MODEL": "reader",
         "API_V2_MAX_CONCURRENT": 2,
     }

@@ -84,9 +84,7 @@ def besieged(data_dir: Path, **more: str) -> Iterator[Besieged]:
         upstream.script(held_up, stand_in.answer("108.00 EUR"))
         variables = {
             **SETTINGS,
-            "OPENAI_API_BASE_URL": upstream.url,
-            "OPENAI_API_KEY": "sk",
-            "OPENAI_API_MODELS": "reader",
+            **upstream.variables,
             "API_V2_MAX_CONCURRENT": WORKERS,
             "API_V2_TIMEOUT": DAY,
             **more,

@@ -32,9 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iter
     variables = {
         "ENABLE_MODEL_CACHE": "true",
         "ENABLE_PROCESSING_CACHE": "true",
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_ADMIN_MODEL": "reader",
         "API_V2_MAX_CONCURRENT": WORKERS,
     }

@@ -37,9 +37,7 @@ def upstream() -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iterator[RunningService]:
     variables = {
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_ADMIN_MODEL": "reader",
         "API_V2_MAX_CONCURRENT": 2,
         "API_V2_WEB_PROCESSES": 1,

@@ -67,9 +67,7 @@ def upstream() -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iterator[RunningService]:
     variables = {
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_ADMIN_MODEL": "reader",
         "API_V2_MAX_CONCURRENT": WORKERS,
     }
@@ -271,16 +269,15 @@ def test_a_limit_that_is_changed_holds_for_workers_at_once_and_drops_no_work(
 def test_the_whole_tree(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> None:
     """Started again on the same data, it takes up what it was at."""
     directory = tmp_path_factory.mktemp("tree")
-    variables = {"OPENAI_API_BASE_URL": upstream.url, "OPENAI_API_KEY": "sk", "OPENAI_API_MODELS": "reader"}
     asked = asked_for_ever(upstream)
-    with running_service(directory, **variables) as service:
+    with running_service(directory, **upstream.variables) as service:
         key = service.key
         caller = Caller(service, key=key)
         task = caller.submit("invoice.pdf", samples.pdf(), model="reader")
         assert asked.acquire(timeout=PATIENCE)
         kill(*service.processes())
         service.process.wait(PATIENCE)
-    with running_service(directory, **variables) as service:
+    with running_service(directory, **upstream.variables) as service:
         body = Caller(service, key=key).ended(task)
         assert (body["status"], body["attempts"]) == ("completed", 2)
 

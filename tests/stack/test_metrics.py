@@ -97,9 +97,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iter
         "API_V2_MAX_CONCURRENT": 2,
         "ENABLE_MODEL_CACHE": "true",
         "ENABLE_PROCESSING_CACHE": "true",
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
     }
     with (
         running_service(directory / "data", **variables) as service,

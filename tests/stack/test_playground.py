@@ -68,9 +68,7 @@ def upstream() -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iterator[RunningService]:
     variables = {
-        "OPENAI_API_BASE_URL": upstream.url,
-        "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_API_MODELS": "reader",
+        **upstream.variables,
         "API_V2_ADMIN_MODEL": "local",
         "API_V2_MAX_FILE_SIZE": 2 * MB,
     }

@@ -70,9 +70,7 @@ def test_memory(tmp_path: Path) -> None:
     with stand_in.running("reader", "viewer") as upstream:
         variables = {
             **memory.variables,
-            "OPENAI_API_BASE_URL": upstream.url,
-            "OPENAI_API_KEY": "sk",
-            "OPENAI_API_MODELS": "reader",
+            **upstream.variables,
             "API_V2_MAX_CONCURRENT": 1,
         }
         with running_service(tmp_path / "data", **variables) as service:
