@@ -22,8 +22,8 @@ from tests.modelsregistry.stand_in import Exchange, StandIn
 from tests.postgres.databases import KINDS, restartable_service
 from tests.postgres.server import Server
 from tests.stack import chaos, chaos_kills, gates
-from tests.stack.chaos_kills import until
 from tests.stack.chaos_rows import Row, Watcher, rows_of
+from tests.stack.processes import until
 from tests.stack.service import RunningService
 from tests.stack.test_work import PATIENCE, Caller
 

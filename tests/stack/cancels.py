@@ -23,8 +23,8 @@ from reportlab.pdfgen.canvas import Canvas
 from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
+from tests.stack.processes import Parts, until
 from tests.stack.service import RunningService
-from tests.stack.test_kills import Parts, until
 from tests.stack.test_work import PATIENCE, Caller
 
 ONE_WORKER = {"OPENAI_API_KEY": "sk", "OPENAI_API_MODELS": "reader,viewer:vision", "API_V2_MAX_CONCURRENT": 1}

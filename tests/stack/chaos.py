@@ -24,6 +24,7 @@ from tests.stack.chaos_audit import Audit
 from tests.stack.chaos_kills import Kill, Killer
 from tests.stack.chaos_load import Submitter, jobs
 from tests.stack.chaos_rows import Rows, Watcher, rows_of
+from tests.stack.processes import until
 from tests.stack.service import RunningService, running_service
 
 RERUN_WITHIN = 30.0  # seconds from a kill until the task is begun anew
@@ -153,7 +154,7 @@ class _Run:
             self._wait_until_ended(None)
         elif kind in _OF_ALL_WORKERS and not self._submitter.done.is_set():
             self._upstream.answering.clear()
-            chaos_kills.until(self._many_are_asking)
+            until(self._many_are_asking)
         elif kind == chaos_kills.CALLING_WORKER:
             self._upstream.answering.clear()
         try:

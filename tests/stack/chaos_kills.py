@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import httpx
 import psutil
 
 from tests.stack import service as stack
 from tests.stack.chaos_rows import Row, Rows
+from tests.stack.processes import PATIENCE, is_there, kill, until
 from tests.stack.service import RunningService
 
-PATIENCE = 60.0  # seconds until a victim must be there, or a service be healthy again
 _MODEST = 8.0  # seconds to wait for a worker that is in a passing state
 
 IDLE_WORKER = "worker, idle"
@@ -34,8 +32,6 @@ STOP = "service stopped by SIGTERM, started again"  # no kill, and so none of th
 KINDS = (
     IDLE_WORKER, PARSING_WORKER, CALLING_WORKER, READER, READING, PUSHER, SENTINEL, CLUSTER, WEB, WEB_CHILD, TREE,
 )  # fmt: skip
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +68,9 @@ class Killer:
             IDLE_WORKER: self._idle_worker,
             WEB_CHILD: lambda: self._one_of(self._web().children()),
             WEB: self._web,
-            CLUSTER: self._cluster,
-            PUSHER: lambda: self._one_of(self.playing("pusher")),
-            SENTINEL: lambda: self._one_of(self.playing("sentinel")),
+            CLUSTER: lambda: self._one_of(self._parts.playing("cluster")),
+            PUSHER: lambda: self._one_of(self._parts.playing("pusher")),
+            SENTINEL: lambda: self._one_of(self._parts.playing("sentinel")),
         }
         if kind == TREE:
             killed = self._kill_now(TREE, self._service.processes())
@@ -84,22 +80,15 @@ class Killer:
         victim = until(victims[kind])
         return self._kill_now(kind, [victim])
 
-    def playing(self, part: str) -> list[psutil.Process]:
-        """The processes of the cluster that play this part."""
-        return [each for each in self._service.processes() if name_of(each) == f"api-v2 {part}"]
-
     def busy_workers(self) -> int:
         """How many workers have the upstream on the line."""
-        return sum(self._is_calling(each) for each in self.playing("worker"))
+        return sum(self._is_calling(each) for each in self._parts.playing("worker"))
 
     def _kill_now(self, kind: str, processes: list[psutil.Process]) -> Kill:
         doomed = {each.pid for process in processes for each in _family(process)}
         at_work = [row for row in self._rows.running() if row.worker_pid in doomed]
         at = time.time()
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        until(lambda: not any(is_there(process) for process in processes))
+        kill(*processes)
         if kind in (PUSHER, READER, READING):  # Their deaths leave the worker alive.
             at_work = []
         return Kill(kind, at, at_work)
@@ -109,22 +98,14 @@ class Killer:
         return self._chance.choice(there) if there else None
 
     def _web(self) -> psutil.Process:
-        return until(lambda: self._one_of(self._children("apiv2project.web")))
-
-    def _cluster(self) -> psutil.Process | None:
-        return self._one_of(self._children("cluster"))
-
-    def _children(self, word: str) -> list[psutil.Process]:
-        """The service's own children whose command has this word; among them are the dead that it has adopted."""
-        children = psutil.Process(self._service.process.pid).children()
-        return [each for each in children if is_there(each) and word in each.cmdline()]
+        return until(lambda: self._one_of(self._parts.playing("apiv2project.web")))
 
     def _idle_worker(self) -> psutil.Process | None:
         busy = {row.worker_pid for row in self._rows.running()}
-        return self._one_of([each for each in self.playing("worker") if each.pid not in busy])
+        return self._one_of([each for each in self._parts.playing("worker") if each.pid not in busy])
 
     def _calling_worker(self) -> psutil.Process | None:
-        return self._one_of([each for each in self.playing("worker") if self._is_calling(each)])
+        return self._one_of([each for each in self._parts.playing("worker") if self._is_calling(each)])
 
     def _is_calling(self, worker: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error):
@@ -135,7 +116,7 @@ class Killer:
         end = time.monotonic() + _MODEST
         while time.monotonic() < end:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if found := self._one_of([each for each in self.playing("worker") if _readers_at_work(each)]):
+                if found := self._one_of([each for each in self._parts.playing("worker") if _readers_at_work(each)]):
                     return found
         return self._calling_worker()
 
@@ -144,10 +125,10 @@ class Killer:
         end = time.monotonic() + _MODEST
         while time.monotonic() < end:
             with contextlib.suppress(psutil.NoSuchProcess):
-                servers = [it for each in self.playing("worker") for it in _readers_at_work(each)]
+                servers = [it for each in self._parts.playing("worker") for it in _readers_at_work(each)]
                 if server := self._one_of(servers):
                     return server if depth == 1 else self._one_of(server.children())
-        return self._one_of([it for each in self.playing("worker") for it in each.children()])
+        return self._one_of([it for each in self._parts.playing("worker") for it in each.children()])
 
 
 def restart(service: RunningService) -> None:
@@ -161,29 +142,6 @@ def restart(service: RunningService) -> None:
 def is_healthy(service: RunningService) -> bool:
     reply = httpx.get(f"{service.url}/api/v2/health", trust_env=False, timeout=5)
     return reply.status_code == 200 and set(reply.json()["services"].values()) == {"healthy"}
-
-
-def until(look: Callable[[], Found | None]) -> Found:
-    """What `look` finds, as soon as it finds something; processes and connections may vanish while it looks."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        with contextlib.suppress(psutil.NoSuchProcess, httpx.TransportError):
-            if found := look():
-                return found
-        assert time.monotonic() < end, look
-        time.sleep(0.02)
-
-
-def is_there(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
-def name_of(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return str(process.name())
-    return ""
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:

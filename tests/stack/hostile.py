@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
+from tests.stack.processes import Parts, until
 from tests.stack.service import RunningService, running_service
-from tests.stack.test_kills import Parts, until
 from tests.stack.test_work import PATIENCE, Caller
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.stack.hostile_settings"}

@@ -32,7 +32,8 @@ NO_LIMITS = dict.fromkeys(
     1_000_000,
 )
 _TABLES = "apiv2.sqlite3"
-_PATIENCE = 60.0  # seconds for the whole tree to end
+_PATIENCE = 60.0  # seconds for the parent to end
+_LINGERING = 15.0  # seconds for what is below it to be gone, too
 
 
 @dataclass
@@ -79,12 +80,9 @@ call_command("create_api_key", user="somebody")
         tree = self.processes()
         self.process.send_signal(number)
         code = self.process.wait(_PATIENCE)
-        _, alive = psutil.wait_procs(tree, timeout=5)
-        left = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-        commands = [process.cmdline() for process in left]
-        for process in left:
-            process.kill()
-        assert commands == [], "processes are left behind"
+        _, alive = psutil.wait_procs(tree, timeout=_LINGERING)
+        left = [command for process in alive if (command := _killed(process))]
+        assert left == [], "processes are left behind"
         return code
 
 
@@ -183,6 +181,16 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def _killed(process: psutil.Process) -> list[str]:
+    """The command of a process that is left behind, which ends here; nothing of one that is dead already."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            command = process.cmdline()
+            process.kill()
+            return command
+    return []
 
 
 def _read_until_ready(process: subprocess.Popen[str], data_dir: Path) -> str:

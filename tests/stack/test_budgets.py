@@ -13,8 +13,9 @@ import pytest
 from tests.guide.programs import require
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import StandIn
+from tests.stack.processes import Parts, kill, until
 from tests.stack.service import ROOT, RunningService, running_service
-from tests.stack.test_kills import Parts, asked_for_ever, kill, until, worker_of
+from tests.stack.test_kills import asked_for_ever, worker_of
 from tests.stack.test_work import PATIENCE, Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

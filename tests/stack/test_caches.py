@@ -11,8 +11,8 @@ import pytest
 from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
+from tests.stack.processes import Parts, kill, until
 from tests.stack.service import RunningService, running_service
-from tests.stack.test_kills import Parts, kill, until
 from tests.stack.test_work import PATIENCE, Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

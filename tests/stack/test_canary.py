@@ -20,8 +20,8 @@ from processing.operations.credentials import kept_in, read
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
 from tests.stack import cancels
+from tests.stack.processes import until
 from tests.stack.service import RunningService, running_service
-from tests.stack.test_kills import until
 from tests.stack.test_work import PATIENCE, Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

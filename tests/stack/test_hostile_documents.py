@@ -10,7 +10,7 @@ import pytest
 from tests.modelsregistry import stand_in
 from tests.stack import hostile
 from tests.stack.hostile import Besieged
-from tests.stack.test_kills import kill, until
+from tests.stack.processes import kill, until
 from tests.stack.test_work import Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import httpx
 import psutil
@@ -17,6 +14,7 @@ import pytest
 from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
+from tests.stack.processes import Parts, kill, until, until_gone
 from tests.stack.service import RunningService, running_service
 from tests.stack.test_starting import wait_until_healthy_again
 from tests.stack.test_work import PATIENCE, Caller
@@ -24,38 +22,6 @@ from tests.stack.test_work import PATIENCE, Caller
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 WORKERS = 3
-Found = TypeVar("Found")
-
-
-def until(look: Callable[[], Found | None]) -> Found:
-    """What `look` finds, as soon as it finds something; processes may vanish while it looks."""
-    end = time.monotonic() + PATIENCE / 2
-    while True:
-        with contextlib.suppress(psutil.NoSuchProcess, httpx.TransportError):
-            if found := look():
-                return found
-        assert time.monotonic() < end, look
-        time.sleep(0.02)
-
-
-class Parts:
-    """The processes of a service by the part that they play."""
-
-    def __init__(self, service: RunningService) -> None:
-        self.service = service
-
-    def playing(self, part: str) -> list[psutil.Process]:
-        if part in ("cluster", "apiv2project.web"):
-            parent = psutil.Process(self.service.process.pid)
-            return [each for each in parent.children() if part in each.cmdline()]
-        return [each for each in self.service.processes() if each.name() == f"api-v2 {part}"]
-
-    def the(self, part: str) -> psutil.Process:
-        return until(lambda: next(iter(self.playing(part)), None))
-
-    def all_there(self, workers: int = WORKERS) -> bool:
-        counts = [len(self.playing(part)) for part in ("cluster", "sentinel", "pusher", "worker")]
-        return counts == [1, 1, 1, workers]
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +50,9 @@ def key(service: RunningService) -> str:
 def parts(service: RunningService) -> Iterator[Parts]:
     """All processes are there before a test, and no others after it."""
     found = Parts(service)
-    until(found.all_there)
+    until(lambda: found.all_there(WORKERS))
     yield found
-    until(found.all_there)
+    until(lambda: found.all_there(WORKERS))
 
 
 @pytest.fixture
@@ -112,12 +78,6 @@ def asked_for_ever(upstream: StandIn, times: int = 1) -> threading.Semaphore:
 def worker_of(parts: Parts) -> psutil.Process:
     """The one worker that has a model on the line."""
     return until(lambda: next((each for each in parts.playing("worker") if each.net_connections("inet")), None))
-
-
-def kill(*processes: psutil.Process) -> None:
-    for process in processes:
-        process.kill()
-    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes))
 
 
 def test_it_works(parts: Parts, caller: Caller) -> None:
@@ -151,7 +111,7 @@ def test_a_worker_that_has_a_document_read_and_its_readers(parts: Parts, caller:
 
     worker, *readers = until(busy)
     kill(worker)
-    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in readers))
+    until_gone(*readers)
     body = caller.ended(task)
     assert (body["status"], body["attempts"]) == ("completed", 2)
 
@@ -178,7 +138,7 @@ def test_a_part_of_the_tree(parts: Parts, caller: Caller, upstream: StandIn, par
     victim = parts.the(part)
     below = victim.children(recursive=True)
     kill(victim)
-    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in below))
+    until_gone(*below)
     others = [caller.submit("invoice.txt", b"The total is 7.00 EUR.", model="local") for _ in range(4)]
     assert [caller.ended(other)["status"] for other in others] == ["completed"] * 4
     if part == "pusher":

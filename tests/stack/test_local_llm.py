@@ -10,8 +10,8 @@ import pytest
 
 from tests import samples
 from tests.modelsregistry import tiny_model
+from tests.stack.processes import kill, until, until_gone
 from tests.stack.service import RunningService, environment_for, running_service
-from tests.stack.test_kills import until
 from tests.stack.test_work import Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -87,8 +87,7 @@ def test_of_a_document_that_is_too_long_it_gets_passages(caller: Caller) -> None
 def test_a_killed_model_is_served_again(service: RunningService, caller: Caller) -> None:
     answered(caller)
     killed = server(service)
-    killed.kill()
-    until(lambda: not killed.is_running())
+    kill(killed)
     assert server(service).pid != killed.pid
     answered(caller)
 
@@ -97,7 +96,7 @@ def test_a_model_dies_with_its_parent_and_both_come_back(service: RunningService
     answered(caller)
     orphan, parent = server(service), keeper(service)
     parent.kill()
-    until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    until_gone(orphan)
     assert server(service).pid != orphan.pid
     answered(caller)
 
@@ -108,7 +107,7 @@ def test_another_model_takes_its_place_when_it_is_installed(
     before = server(service)
     other = tiny_model.write(tmp_path / "other.gguf", seed=8)
     service.manage("local_llm", "install", "--path", str(other))
-    until(lambda: not before.is_running())
+    until_gone(before)
     until(lambda: "other.gguf" in " ".join(each.path for each in server(service).memory_maps(grouped=True)))
     answered(caller)
 

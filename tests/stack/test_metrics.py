@@ -19,7 +19,7 @@ from tests.exposition import counted
 from tests.exposition import samples as parsed
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import StandIn
-from tests.stack.chaos_kills import until
+from tests.stack.processes import until
 from tests.stack.service import RunningService, free_port, running_service
 from tests.stack.test_work import Caller
 

@@ -16,8 +16,9 @@ import pytest
 
 from tests.modelsregistry import stand_in
 from tests.stack.hostile import SETTINGS
+from tests.stack.processes import Parts, kill, until
 from tests.stack.service import RunningService, running_service
-from tests.stack.test_kills import Parts, asked_for_ever, kill, until
+from tests.stack.test_kills import asked_for_ever
 from tests.stack.test_work import PATIENCE, Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

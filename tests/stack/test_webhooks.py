@@ -13,8 +13,8 @@ from standardwebhooks import Webhook
 
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import StandIn, respond
+from tests.stack.processes import Parts, until
 from tests.stack.service import RunningService, running_service
-from tests.stack.test_kills import Parts, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
