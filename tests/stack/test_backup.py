@@ -96,7 +96,8 @@ def test_it_works(tmp_path: Path) -> None:
 
     new.mkdir()
     elsewhere = RunningService("", new, service.process, {**service.environment, "API_V2_DATA_DIR": str(new)}, "")
-    assert elsewhere.manage(*restore).startswith("Restored.")
+    assert "--accept-other-key" in refused(elsewhere, *restore)
+    assert elsewhere.manage(*restore, "--accept-other-key").startswith("Restored.")
     assert elsewhere.manage("shell", "--no-imports", "-c", SHOW_SECRET).strip() == "sk-canary"
     with rows(new) as found:
         saved = {str(id) for (id,) in found.execute("SELECT id FROM processing_task")}

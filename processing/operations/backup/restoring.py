@@ -70,6 +70,7 @@ def check(source: Source, consent: Consent, tell: Progress) -> Checked:
     acceptance.require_version(manifest)
     acceptance.require_key(manifest, inspection.key, consent)
     acceptance.require_vendor(manifest)
+    acceptance.require_plain_role(consent)
     absent = inspection.absent if manifest.files == "reference" else 0
     if absent and not consent.missing_files:
         raise RestoreRefusedError(
@@ -86,8 +87,6 @@ def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) 
     targets = [settings.DATA_DIR / "secret_key", database or settings.DATA_DIR / "database"]
     acceptance.require_quiet()
     acceptance.require_consent(database, consent)
-    if _brings_key(checked) and not consent.other_key:
-        acceptance.require_own(database)
     if database is None and _brings_key(checked) and not postgresql.is_empty():
         # A file and a database cannot change in one moment.
         raise RestoreRefusedError("Set SECRET_KEY to the archive's own, which is its member `secret_key`.")
