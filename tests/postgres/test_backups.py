@@ -114,6 +114,9 @@ def test_it_works(postgres: Server, tmp_path: Path) -> None:
     assert postgres.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "restored") == "0"
     assert manage(there, "restore", archive, "--allow-superuser").startswith("Restored.")
     assert shown(there) == shown(here)
+    trail = "SELECT door, action, target_id FROM processing_auditentry WHERE target_kind = 'backup'"
+    for database, action in (("saved", "made"), ("restored", "restored")):
+        assert postgres.query(trail, database) == f"command|{action}|{Path(archive).name}"
     assert state(postgres, new) == "completed|1|3|\nprocessing|1|4|t"
     # The numbers go on, and the triggers are there.
     sequence = "SELECT nextval(pg_get_serial_sequence('processing_task', 'seq'))"

@@ -102,6 +102,10 @@ def test_it_works(tmp_path: Path) -> None:
     with rows(new) as found:
         saved = {str(id) for (id,) in found.execute("SELECT id FROM processing_task")}
         documents = dict(found.execute("SELECT path, sha256 FROM processing_storeddocument"))
+        trail = found.execute(
+            "SELECT action, target_id FROM processing_auditentry WHERE target_kind = 'backup'"
+        ).fetchall()
+    assert trail == [("restored", Path(archive).name)]
     assert {task.replace("-", "") for task in (first, *before)} <= saved
     for path, sha256 in documents.items():
         assert hashlib.sha256((new / "files" / path).read_bytes()).hexdigest() == sha256

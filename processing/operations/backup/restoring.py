@@ -18,7 +18,7 @@ from django.core.files.storage import default_storage
 from django.db import Error, connection, connections
 
 from processing.documents import space
-from processing.operations.backup import acceptance, postgresql, reading, sealing, sqlite, swap
+from processing.operations.backup import acceptance, postgresql, reading, sealing, sqlite, swap, trail
 from processing.operations.backup.acceptance import Consent
 from processing.operations.backup.errors import RestoreRefusedError
 from processing.operations.backup.manifest import DOCUMENTS, POSTGRESQL, SECRET_KEY, SQLITE, Manifest
@@ -81,8 +81,8 @@ def check(source: Source, consent: Consent, tell: Progress) -> Checked:
 
 
 def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) -> None:
-    """Put the archive's data in the place of those that are here; the caller holds the data directory alone
-    (`data_directory.alone`). Raises `RestoreRefusedError`, and then the old data are in their place."""
+    """Put the archive's data in the place of those that are here, and tell their audit; the caller holds the data
+    directory alone (`data_directory.alone`). Raises `RestoreRefusedError`, and then the old data are in their place."""
     database = _database()
     targets = [settings.DATA_DIR / "secret_key", database or settings.DATA_DIR / "database"]
     acceptance.require_quiet()
@@ -107,6 +107,8 @@ def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) 
         if isinstance(error, (OSError, sqlite3.Error, Error)):
             raise RestoreRefusedError(f"The restore failed: {error}. The data are as they were.") from error
         raise
+    trail.restored(source.archive, checked.manifest, consent)
+    connections.close_all()
 
 
 def _database() -> Path | None:
