@@ -119,8 +119,21 @@ class ConnectionGate:
             response = self._application(environ, start_response)
         else:
             response = self._answer_small(environ, start_response, place, arriving)
-        until_sent.callback(body.linger)
+        until_sent.callback(self._linger, body, place)
         return response
+
+    def _linger(self, body: Arrival, place: _Place) -> None:
+        """Listen to a sender who was answered early, at a place of those who send something small, if there is one:
+        strangers whose documents are refused keep no others from sending theirs."""
+        if body.is_whole:
+            return
+        place.release()
+        give_back = self._small.take()
+        if give_back is not None:
+            try:
+                body.linger()
+            finally:
+                give_back()
 
     def _answer_small(
         self, environ: WSGIEnvironment, start_response: StartResponse, place: _Place, arriving: io.BufferedReader

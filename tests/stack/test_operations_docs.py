@@ -198,6 +198,22 @@ def test_a_recovery_accepts_what_it_is_told_to(tmp_path: Path, said: dict[str, s
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "flags"), [({}, "--accept-other-key"), ({"ALLOW_SUPERUSER": "1"}, "--accept-other-key --allow-superuser")]
+)
+def test_a_move_accepts_the_key_that_comes_along(tmp_path: Path, said: dict[str, str], flags: str) -> None:
+    require("bash")
+    asked = tmp_path / "asked"
+    programs = {"python": "echo /somewhere/archive.tar", "ssh": f'echo "$*" >> {shlex.quote(str(asked))}', "rsync": ":"}
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o700)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHON": str(tmp_path / "python"), "NEW_PYTHON": "python3"}
+    moving = {"NEW_SERVER": "there", "STOP": "true", "NEW_DIR": "/var/tmp"}
+    script("migrate_to_new_server.sh", {**environment, **moving, **said})
+    assert f"{{ python3 manage.py restore /var/tmp/archive.tar {flags}; code=$?;" in asked.read_text()
+
+
 def stop(pid: int, data_dir: Path) -> str:
     """As a unit's stop: back when nothing of the service is left."""
     return f"kill -TERM {pid}; flock {shlex.quote(str(data_dir / 'use.lock'))} true"

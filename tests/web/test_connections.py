@@ -173,6 +173,44 @@ def test_small_bodies_that_come_slowly_leave_documents_and_answers_their_places(
     assert server.request(b"{}", CONTENT_LENGTH="2", CONTENT_TYPE="application/json")[0] == 200
 
 
+def test_who_is_refused_and_goes_on_sending_keeps_no_document_from_coming(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server listens to them for a while yet, but to few of them at once."""
+    lingering: list[threading.Event] = []
+
+    def linger(_body: arrival.Arrival) -> None:
+        lingering.append(threading.Event())
+        lingering[-1].wait()
+
+    def refusing(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("401 Unauthorized", [])
+        return [b"who?"]
+
+    monkeypatch.setattr(arrival.Arrival, "linger", linger)
+    dropped = threading.Event()
+    answering, server.gate._application = server.gate._application, refusing
+    refused = [
+        server.request(CONTENT_LENGTH="1000000", **{"wsgi.input": Stalled(dropped)})[3] for _ in range(DOCUMENTS)
+    ]
+    closing = [threading.Thread(target=response.close) for response in refused]
+    for thread in closing:
+        thread.start()
+    for thread in closing:
+        thread.join(0.3)
+    server.gate._application = answering
+    try:
+        assert len(lingering) == SMALL
+        assert sum(thread.is_alive() for thread in closing) == SMALL
+        assert server.request(b"--b--", CONTENT_LENGTH="5")[0] == 200
+    finally:
+        dropped.set()
+        for each in lingering:
+            each.set()
+        for thread in closing:
+            thread.join()
+
+
 def test_documents_that_come_slowly_leave_small_bodies_their_places(server: Server) -> None:
     for _ in range(DOCUMENTS):
         assert server.request(b"--b--", CONTENT_LENGTH="5")[0] == 200
