@@ -13,7 +13,8 @@ from typing_extensions import Buffer
 
 PIECE = 65_536  # bytes asked of the server at once; it answers when it has them all, or at the end
 PIECE_WITHIN = 60.0  # seconds for one piece: about 1 kB/s, slower than any working line
-WHOLE_WITHIN = 600.0  # seconds that a body may be waited for in all, and one more for each of these bytes:
+SMALL_WITHIN = 10.0  # seconds that a small body may be waited for in all: anybody may send one, known or not
+WHOLE_WITHIN = 600.0  # the same for others, and one more for each of these bytes:
 MORE_FOR = 1024 * 1024  # a form with a thousand documents takes long on a good line, too
 # Seconds that what nobody wants is read on after the answer and thrown away, so that the sender comes to read it: a
 # connection that is closed over unread bytes is reset, and a proxy that still writes makes a 502 of any answer.
@@ -28,16 +29,19 @@ class Arrival(io.RawIOBase):
     The server's own `read` blocks for as long as the client pleases and cannot be interrupted, so a thread does the
     reading, one piece ahead. `length` is what the client declared, None for a chunked body; `ending` is what the last
     hundred bytes must contain: a server may report a chunked body that breaks off as ended, and a client may cut a form
-    short and declare the length of what is left.
+    short and declare the length of what is left. `within` is how many seconds it may be waited for in all.
 
     Reading raises TimeoutError when the body is too slow and ConnectionError when it ends early; both are OSErrors,
     which Django reports as an unreadable body.
     """
 
-    def __init__(self, read: Callable[[int], bytes], length: int | None, ending: bytes = b"") -> None:
+    def __init__(
+        self, read: Callable[[int], bytes], length: int | None, ending: bytes = b"", within: float | None = None
+    ) -> None:
         self._source = read
         self._length = length
         self._ending = ending
+        self._within = WHOLE_WITHIN if within is None else within
         self._tail = b""
         self._received = 0
         self._piece = b""
@@ -82,7 +86,7 @@ class Arrival(io.RawIOBase):
         super().close()
 
     def _next(self) -> bytes:
-        patience = min(PIECE_WITHIN, WHOLE_WITHIN + self._received / MORE_FOR - self._waited)
+        patience = min(PIECE_WITHIN, self._within + self._received / MORE_FOR - self._waited)
         began = time.monotonic()
         try:
             piece = self._pieces.get(timeout=max(0.0, patience))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from types import TracebackType
@@ -14,16 +14,21 @@ from apiv2project.environment import Environment
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "request"}
 _OURS = ("apiv2project", "processing", "modelsregistry")
+_OF_FIELDS = frozenset('"=')
 _Failure = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class EventFormatter(logging.Formatter):
-    """`time level logger message key=value …`: what a caller gave as `extra` follows the constant message, and the
-    lines of a stack are indented, so that nothing that is quoted there passes for an event."""
+    """`time level logger message key=value …`: what a caller gave as `extra` follows the constant message.
+
+    As in logfmt, a value that is not one plain word is a JSON string, so that it passes for no further field. The lines
+    of a stack are indented, so that nothing that is quoted there passes for an event.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
-        record.message = _inert(record.message)
-        return " ".join((super().formatMessage(record), *(f"{name}={_inert(value)}" for name, value in _extra(record))))
+        record.message = _plain(record.message, _OF_FIELDS)  # a library's may hold what a stranger has sent
+        fields = (f"{name}={_plain(str(value), _OF_FIELDS | {' '})}" for name, value in _extra(record))
+        return " ".join((super().formatMessage(record), *fields))
 
     def formatException(self, ei: _Failure) -> str:  # noqa: N802  (logging's name)
         return "\n".join(f"  {_escaped(line)}" for line in super().formatException(ei).split("\n"))
@@ -75,10 +80,13 @@ def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
     return ((name, value) for name, value in record.__dict__.items() if name not in _STANDARD)
 
 
-def _inert(value: Any) -> str:
-    """A value that begins no line of its own and moves no cursor, whoever chose it."""
-    text = str(value)
-    return text if text.isprintable() else ascii(text)
+def _plain(text: str, without: Set[str]) -> str:
+    """The text where it can be printed and has none of these letters; else as a JSON string, which begins no line and
+    no field of its own and moves no cursor, whoever chose the text."""
+    if text.isprintable() and without.isdisjoint(text):
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted if quoted.isprintable() else json.dumps(text)
 
 
 def _escaped(line: str) -> str:

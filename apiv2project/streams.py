@@ -7,21 +7,25 @@ A process beside the web server, for services that more people watch than it has
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from django.core.handlers.asgi import ASGIRequest
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
 from apiv2project import web
+from apiv2project.places import Places, owners
 from processing.operations import lifeline, listening
 
 if TYPE_CHECKING:
@@ -30,8 +34,8 @@ if TYPE_CHECKING:
     ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DEFAULT_PORT = 3001
-_REFUSAL = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
 _WATCHERS = 16_384  # connections that the process holds open at once
+_COME_BACK = 5  # seconds
 
 
 def main() -> None:
@@ -45,10 +49,31 @@ def without_bodies(application: ASGIApplication) -> ASGIApplication:
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _has_body(scope):
-            await send({"type": "http.response.start", "status": 413, "headers": _REFUSAL})
-            await send({"type": "http.response.body", "body": _refusal()})
+            said = "Events are watched here, and nothing is taken. Send it to the web server."
+            await _refuse(send, 413, said, "body_too_large", "validation_error")
         else:
             await application(scope, receive, send)
+
+    return guarded
+
+
+def shared(application: ASGIApplication, watchers: int = _WATCHERS) -> ASGIApplication:
+    """Nobody holds more than half of the connections that may be open, however many requests they make."""
+    places = Places(watchers, share=watchers // 2)
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        give_back = places.take(owners(ASGIRequest(scope, io.BytesIO())))
+        if give_back is None:
+            said = "Too many requests are under way. Come back soon."
+            await _refuse(send, 503, said, "busy", "system_error", retry_after=_COME_BACK)
+            return
+        try:
+            await application(scope, receive, send)
+        finally:
+            give_back()
 
     return guarded
 
@@ -58,18 +83,26 @@ def _has_body(scope: Scope) -> bool:
     return b"transfer-encoding" in sent or sent.get(b"content-length", b"0") != b"0"
 
 
-def _refusal() -> bytes:
+async def _refuse(
+    send: Send, status: int, detail: str, code: str, error_type: str, *, retry_after: int | None = None
+) -> None:
+    """The contract's error, and the end of the connection."""
     told = {
         "type": "about:blank",
-        "title": "Request Entity Too Large",
-        "status": 413,
-        "detail": "Events are watched here, and nothing is taken. Send it to the web server.",
-        "error_type": "validation_error",
-        "code": "body_too_large",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "error_type": error_type,
+        "code": code,
         "timestamp": time.time(),
         "request_id": uuid.uuid4().hex,
     }
-    return json.dumps(told).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+    if retry_after is not None:
+        told["retry_after"] = retry_after
+        headers.append((b"retry-after", b"%d" % retry_after))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(told).encode()})
 
 
 def _serve(settings: Any) -> None:
@@ -83,7 +116,7 @@ def _serve(settings: Any) -> None:
 
     def application_in_worker() -> Any:
         lifeline.end_with_parent(parent, signal.SIGKILL)
-        return without_bodies(application)
+        return shared(without_bodies(application))
 
     Server(
         "apiv2project.asgi:application",

@@ -15,6 +15,7 @@ NEW_PYTHON="${NEW_PYTHON:-$NEW_APP_DIR/.venv/bin/python}"
 NEW_ENV_FILE="${NEW_ENV_FILE:-$NEW_APP_DIR/.env}"
 NEW_DIR="${NEW_DIR:-/tmp}"       # a directory there with room for the archive
 NEW_START="${NEW_START:-systemctl start openwebui}"
+ALLOW_SUPERUSER="${ALLOW_SUPERUSER:-}" # yes, where the role in DATABASE_URL over there is a superuser
 NEW_WAIT="${NEW_WAIT:-120}"      # seconds for the new service to serve
 REMOTE_SHELL="${REMOTE_SHELL:-ssh}"
 
@@ -32,10 +33,12 @@ if [ -f "$ENV_FILE" ]; then
 fi
 rsync -a -e "$REMOTE_SHELL" "$ARCHIVE" "$NEW_SERVER:$NEW_ARCHIVE"
 
+# The archive was made a moment ago, and brings its key: that is what the new server has to accept.
+ACCEPTED="--accept-other-key${ALLOW_SUPERUSER:+ --allow-superuser}"
 # What is quoted here is for the shell over there. The archive goes also where it was not taken.
 # shellcheck disable=SC2016,SC2029
-"$REMOTE_SHELL" "$NEW_SERVER" "$(printf 'cd %q && { %q manage.py restore %q; code=$?; rm -f %q; test $code -eq 0; } && %q manage.py migrate --verbosity 0' \
-    "$NEW_APP_DIR" "$NEW_PYTHON" "$NEW_ARCHIVE" "$NEW_ARCHIVE" "$NEW_PYTHON")"
+"$REMOTE_SHELL" "$NEW_SERVER" "$(printf 'cd %q && { %q manage.py restore %q %s; code=$?; rm -f %q; test $code -eq 0; } && %q manage.py migrate --verbosity 0' \
+    "$NEW_APP_DIR" "$NEW_PYTHON" "$NEW_ARCHIVE" "$ACCEPTED" "$NEW_ARCHIVE" "$NEW_PYTHON")"
 # shellcheck disable=SC2029
 "$REMOTE_SHELL" "$NEW_SERVER" "$(printf 'cd %q && %s && %q manage.py health --wait %q' \
     "$NEW_APP_DIR" "$NEW_START" "$NEW_PYTHON" "$NEW_WAIT")"

@@ -11,6 +11,8 @@ ENV_FILE="${ENV_FILE:-${API_V2_ENV_FILE:-$APP_DIR/.env}}"
 BACKUP_DIR="${BACKUP_DIR:-/backup/storage}"
 ENV_BACKUP="${ENV_BACKUP:-}" # settings to put back as well, as backup_config.sh saved them
 IDENTITY="${IDENTITY:-}"     # the file that decrypts an encrypted archive
+ACCEPT_OTHER_KEY="${ACCEPT_OTHER_KEY:-}" # yes, where the key was lost with the server and comes in the archive
+ALLOW_SUPERUSER="${ALLOW_SUPERUSER:-}"   # yes, where the role in DATABASE_URL is a superuser and the archive is yours
 BEFORE_DIR="${BEFORE_DIR:-$BACKUP_DIR/before-recovery}"
 STOP="${STOP:-systemctl stop openwebui}"
 START="${START:-systemctl start openwebui}"
@@ -26,7 +28,8 @@ if [ -z "$ARCHIVE" ]; then
     exit 1
 fi
 restore() {
-    "$PYTHON" manage.py restore "$ARCHIVE" ${IDENTITY:+--identity "$IDENTITY"} "$@"
+    "$PYTHON" manage.py restore "$ARCHIVE" ${IDENTITY:+--identity "$IDENTITY"} \
+        ${ACCEPT_OTHER_KEY:+--accept-other-key} ${ALLOW_SUPERUSER:+--allow-superuser} "$@"
 }
 cd "$APP_DIR"
 

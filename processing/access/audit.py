@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import pwd
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,8 +34,9 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # databases refuse them
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a user by their id and name (None and empty for a command or the service itself), through which door,
-    and, through the API, with which key (its first characters) and in which request."""
+    """Who acts: a user by their id and name (None and empty for the service itself; for a command None, and the name of
+    the system's user where it tells that), through which door, and, through the API, with which key (its first
+    characters) and in which request."""
 
     door: Door
     user_id: int | None = None
@@ -49,11 +52,19 @@ SERVICE = Actor("service")
 @dataclass(frozen=True, slots=True)
 class Target:
     """What was acted on. `kind` is `key`, `limits`, `budget`, `provider`, `model`, `configuration`, `task`, `batch`,
-    `document`, `user` or `group`; `name` is how a person knows it and never a secret."""
+    `document`, `user`, `group` or `backup`; `name` is how a person knows it and never a secret."""
 
     kind: str
     id: str
     name: str = ""
+
+
+def by_command() -> Actor:
+    """A command, by the name of the system's user who runs it, where that has one."""
+    try:
+        return Actor("command", name=pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
+        return COMMAND
 
 
 def record(actor: Actor, action: str, target: Target, changes: Mapping[str, Any] | None = None) -> None:

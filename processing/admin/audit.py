@@ -17,7 +17,10 @@ from processing.access.models import AuditEntry
 from processing.admin import rendering
 from processing.admin.base import LongList, ReadOnlyPage
 
-KINDS = ("key", "limits", "budget", "provider", "model", "configuration", "task", "batch", "document", "user", "group")
+KINDS = (
+    *("key", "limits", "budget", "provider", "model", "configuration"),
+    *("task", "batch", "document", "user", "group", "backup"),
+)
 DOORS = ("api", "admin", "command", "service")
 _RECENT = 1000
 

@@ -374,6 +374,25 @@ class TestLookingAndEnding:
             assert [each["line"] for each in batches.results(Batch.objects.get())] == [*range(1, 26)]
         assert body["total"] == 25
 
+    @pytest.mark.parametrize("form", ["jsonl", "zip"])
+    def test_results_are_sent_while_they_are_read(self, alice: Tenant, form: str) -> None:
+        """The first answers are on their way before the last are looked at."""
+        batch_id = post(alice, [text(number) for number in range(25)]).json()["batch_id"]
+        work(24)
+        reply = alice.client.get(f"{URL}/{batch_id}/results?format={form}")
+        pieces = iter(reply.streaming_content)
+        first = next(pieces)
+        work()
+        rest = list(pieces)
+        assert len(rest) >= 24
+        if form == "jsonl":
+            assert json.loads(first)["result"] == {"content": "about 0.txt"}
+            last = json.loads(rest[-1])
+        else:
+            with zipfile.ZipFile(io.BytesIO(b"".join([first, *rest]))) as found:
+                last = json.loads(found.read("0025-24.txt.json"))
+        assert (last["status"], last["result"]) == ("completed", {"content": "about 24.txt"})
+
     def test_accept_names_the_format_too(self, alice: Tenant) -> None:
         url = f"{URL}/{post(alice, [text(1)]).json()['batch_id']}/results"
         assert alice.client.get(url, headers={"Accept": "application/zip"})["Content-Type"] == "application/zip"

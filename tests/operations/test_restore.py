@@ -158,9 +158,11 @@ def test_a_document_that_is_whole_does_not_make_way_for_a_cut_one(place: Place) 
 
 def test_a_dry_run_changes_nothing(place: Place) -> None:
     before = {path: path.read_bytes() for path in place.directory.iterdir()}
-    checked = restoring.check(Source(place.archive, place.identity), Consent(), silent)
+    checked = restoring.check(Source(place.archive, place.identity), Consent(other_key=True), silent)
     assert checked.manifest.documents == 1
     assert {path: path.read_bytes() for path in place.directory.iterdir()} == before
+    with pytest.raises(RestoreRefusedError, match="--accept-other-key"):  # before anything was stopped for it
+        restoring.check(Source(place.archive, place.identity), Consent(), silent)
 
 
 class _Killed:
@@ -259,14 +261,24 @@ def test_data_are_replaced_only_where_that_was_said(place: Place) -> None:
     assert place.holds() == "old"
 
 
-def test_another_services_archive_replaces_data_only_where_that_was_said(place: Place) -> None:
-    """It is signed by the key inside, as anybody's would be who knows the recipient."""
-    with pytest.raises(RestoreRefusedError, match="made by another service"):
-        place.restore(other_key=False)
-    assert place.holds() == "old"
-    for left in place.directory.glob("apiv2*"):
-        left.unlink()
-    place.restore(other_key=False)  # on an empty server
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_another_services_archive_is_taken_only_where_that_was_said(place: Place, is_empty: bool) -> None:
+    """It is signed by the key inside, as anybody's would be who knows the recipient; on an empty server as well."""
+    if is_empty:
+        for left in place.directory.iterdir():
+            left.unlink()
+    before = sorted(place.directory.iterdir())
+    with pytest.raises(RestoreRefusedError, match=r"brings another SECRET_KEY.*--accept-other-key"):
+        place.restore(other_key=False, replace=not is_empty)
+    assert [path for path in sorted(place.directory.iterdir()) if path.suffix != ".lock"] == before
+    place.restore(replace=not is_empty)
+    assert place.holds() == "new"
+
+
+def test_an_archive_of_the_key_that_is_here_needs_no_word(place: Place, settings: Settings) -> None:
+    settings.SECRET_KEY = NEW_KEY
+    (place.directory / "secret_key").write_text(NEW_KEY)
+    place.restore(other_key=False)
     assert place.holds() == "new"
 
 

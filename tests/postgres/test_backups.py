@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 KEY = "kFq3zT8vXw1mN6rB0sYd4uHj7aLcEgPiOqR2x"  # of nobody
 PATIENCE = 60.0  # seconds
+REPLACE = ("restore", "--replace", "--allow-superuser")  # the tests' own role is one
 
 FILL = """
 import hashlib
@@ -108,8 +109,14 @@ def test_it_works(postgres: Server, tmp_path: Path) -> None:
     archive = manage(here, "backup", str(tmp_path / "shelf")).strip()
 
     there = environment(tmp_path / "new", DATABASE_URL=new)
-    assert manage(there, "restore", archive).startswith("Restored.")
+    for how in ((), ("--dry-run",)):
+        assert "The role api_v2 of DATABASE_URL is a superuser" in refused(there, "restore", archive, *how)
+    assert postgres.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "restored") == "0"
+    assert manage(there, "restore", archive, "--allow-superuser").startswith("Restored.")
     assert shown(there) == shown(here)
+    trail = "SELECT door, action, target_id FROM processing_auditentry WHERE target_kind = 'backup'"
+    for database, action in (("saved", "made"), ("restored", "restored")):
+        assert postgres.query(trail, database) == f"command|{action}|{Path(archive).name}"
     assert state(postgres, new) == "completed|1|3|\nprocessing|1|4|t"
     # The numbers go on, and the triggers are there.
     sequence = "SELECT nextval(pg_get_serial_sequence('processing_task', 'seq'))"
@@ -118,12 +125,26 @@ def test_it_works(postgres: Server, tmp_path: Path) -> None:
     assert postgres.query(triggers, "restored") == postgres.query(triggers, "saved") != "0"
 
     refused_while_it_runs(postgres, there, archive)
-    assert "--replace" in refused(there, "restore", archive)
+    assert "--replace" in refused(there, "restore", archive, "--allow-superuser")
     postgres.query("UPDATE processing_task SET prompt = 'of the old data'", "restored")
     killed_while_it_restores(postgres, there, archive)
     assert postgres.query("SELECT DISTINCT prompt FROM processing_task", "restored") == "of the old data"
-    manage(there, "restore", archive, "--replace")
+    manage(there, *REPLACE, archive)
     assert postgres.query("SELECT DISTINCT prompt FROM processing_task", "restored") == "The total?"
+
+
+def test_a_role_that_merely_owns_the_database_restores_it(postgres: Server, tmp_path: Path) -> None:
+    saved = postgres.create_database("saved_by_plain")
+    here = environment(tmp_path / "old", DATABASE_URL=saved)
+    manage(here, "migrate", "-v0")
+    archive = manage(here, "backup", str(tmp_path / "shelf")).strip()
+    postgres.query("CREATE ROLE plain LOGIN")
+    postgres.query("CREATE DATABASE of_plain OWNER plain")
+    owned = postgres.url("of_plain").replace("api_v2@", "plain@")
+    assert manage(environment(tmp_path / "new", DATABASE_URL=owned), "restore", archive).startswith("Restored.")
+    postgres.query("ALTER ROLE plain SUPERUSER")
+    as_another = environment(tmp_path / "new", DATABASE_URL=f"{owned}?options=-c%20role%3Dpg_monitor")
+    assert "The role plain of DATABASE_URL is a superuser" in refused(as_another, "restore", archive, "--dry-run")
 
 
 def killed_while_it_restores(postgres: Server, there: dict[str, str], archive: str) -> None:
@@ -135,7 +156,7 @@ def killed_while_it_restores(postgres: Server, there: dict[str, str], archive: s
     ) as holder:
         try:
             until(postgres, "wait_event = 'PgSleep'")
-            command = [sys.executable, "manage.py", "restore", archive, "--replace"]
+            command = [sys.executable, "manage.py", *REPLACE, archive]
             with subprocess.Popen(command, cwd=ROOT, env=there) as restoring:
                 until(postgres, "wait_event_type = 'Lock'")
                 restoring.send_signal(signal.SIGKILL)
@@ -159,10 +180,10 @@ def refused_while_it_runs(postgres: Server, there: dict[str, str], archive: str)
         " heartbeat_at) VALUES ('other', 1, 1, 1, 0, now(), now() + interval '1 hour')",
         "restored",
     )
-    assert "Workers run on this database, on other" in refused(there, "restore", archive, "--replace")
+    assert "Workers run on this database, on other" in refused(there, *REPLACE, archive)
     postgres.query("DELETE FROM processing_workerhost", "restored")
     with psycopg.connect(there["DATABASE_URL"], application_name="api-v2 web"):
-        assert "Other processes of API v2 are connected" in refused(there, "restore", archive, "--replace")
+        assert "Other processes of API v2 are connected" in refused(there, *REPLACE, archive)
 
 
 def test_all_rows_go_from_sqlite_to_postgresql(postgres: Server, tmp_path: Path) -> None:

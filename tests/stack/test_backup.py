@@ -96,11 +96,16 @@ def test_it_works(tmp_path: Path) -> None:
 
     new.mkdir()
     elsewhere = RunningService("", new, service.process, {**service.environment, "API_V2_DATA_DIR": str(new)}, "")
-    assert elsewhere.manage(*restore).startswith("Restored.")
+    assert "--accept-other-key" in refused(elsewhere, *restore)
+    assert elsewhere.manage(*restore, "--accept-other-key").startswith("Restored.")
     assert elsewhere.manage("shell", "--no-imports", "-c", SHOW_SECRET).strip() == "sk-canary"
     with rows(new) as found:
         saved = {str(id) for (id,) in found.execute("SELECT id FROM processing_task")}
         documents = dict(found.execute("SELECT path, sha256 FROM processing_storeddocument"))
+        trail = found.execute(
+            "SELECT action, target_id FROM processing_auditentry WHERE target_kind = 'backup'"
+        ).fetchall()
+    assert trail == [("restored", Path(archive).name)]
     assert {task.replace("-", "") for task in (first, *before)} <= saved
     for path, sha256 in documents.items():
         assert hashlib.sha256((new / "files" / path).read_bytes()).hexdigest() == sha256

@@ -85,7 +85,7 @@ def test_health_of_nobody(service: RunningService) -> None:
 
 def test_backup_and_restore(service: RunningService, tmp_path: Path) -> None:
     require("bash")
-    plain, *identity_and_sealed, dry_run, restore, _nightly = commands("docs/operations/backup.md")
+    plain, *identity_and_sealed, dry_run, replacing, elsewhere, _nightly = commands("docs/operations/backup.md")
 
     def placed(command: str) -> str:
         named = command.replace("/backup/api-v2", str(tmp_path / "shelf"))
@@ -95,9 +95,12 @@ def test_backup_and_restore(service: RunningService, tmp_path: Path) -> None:
     assert Path(made).parent == tmp_path / "shelf"
     sealed = paste("\n".join(map(placed, identity_and_sealed)), service.environment).strip()
     new = {**service.environment, "API_V2_DATA_DIR": str(tmp_path / "new")}
-    for command in (dry_run, restore):
-        said = paste(placed(command).replace("ARCHIVE", Path(sealed).name), new)
-        assert said.startswith(("The archive can be restored.", "Restored."))
+    for command, there, says in (
+        (dry_run, service.environment, "The archive can be restored."),
+        (elsewhere, new, "Restored."),
+        (replacing, new, "Restored."),
+    ):
+        assert paste(placed(command).replace("ARCHIVE", Path(sealed).name), there).startswith(says)
     key = "secret_key"
     assert (tmp_path / "new" / key).read_text() == (service.data_dir / key).read_text()
 
@@ -169,6 +172,46 @@ def test_a_service_is_recovered_and_moved(service: RunningService, tmp_path: Pat
         assert "new-server.test serves" in script("migrate_to_new_server.sh", moving)
         assert not list(tmp_path.glob("*.tar"))
         assert Caller(new, key=key).status(task)["result"] == answer
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        ({}, ""),
+        ({"ACCEPT_OTHER_KEY": "yes"}, " --accept-other-key"),
+        ({"ACCEPT_OTHER_KEY": "yes", "ALLOW_SUPERUSER": "yes"}, " --accept-other-key --allow-superuser"),
+    ],
+)
+def test_a_recovery_accepts_what_it_is_told_to(tmp_path: Path, said: dict[str, str], flags: str) -> None:
+    """In the dry run, which stops nothing, as in the restore."""
+    require("bash")
+    commands = tmp_path / "commands"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$*" >> {shlex.quote(str(commands))}\n')
+    python.chmod(0o700)
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": str(python), "BACKUP_DIR": str(tmp_path), "STOP": "true", **said}
+    script("recover_service.sh", {**environment, "START": "true"}, "archive.tar")
+    restores = [line for line in commands.read_text().splitlines() if " restore " in line]
+    assert restores == [
+        f"manage.py restore archive.tar{flags} --dry-run",
+        f"manage.py restore archive.tar{flags} --replace",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"), [({}, "--accept-other-key"), ({"ALLOW_SUPERUSER": "1"}, "--accept-other-key --allow-superuser")]
+)
+def test_a_move_accepts_the_key_that_comes_along(tmp_path: Path, said: dict[str, str], flags: str) -> None:
+    require("bash")
+    asked = tmp_path / "asked"
+    programs = {"python": "echo /somewhere/archive.tar", "ssh": f'echo "$*" >> {shlex.quote(str(asked))}', "rsync": ":"}
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o700)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHON": str(tmp_path / "python"), "NEW_PYTHON": "python3"}
+    moving = {"NEW_SERVER": "there", "STOP": "true", "NEW_DIR": "/var/tmp"}
+    script("migrate_to_new_server.sh", {**environment, **moving, **said})
+    assert f"{{ python3 manage.py restore /var/tmp/archive.tar {flags}; code=$?;" in asked.read_text()
 
 
 def stop(pid: int, data_dir: Path) -> str:

@@ -23,10 +23,12 @@ class Mood(Enum):
 
 
 class Proxy:
-    """Listens on a port of loopback while it is open; the mood may change at any time, for connections to come."""
+    """Listens on a port of loopback while it is open; the mood may change at any time, for connections to come. `heard`
+    is given what the clients send, piece by piece."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, heard: list[bytes] | None = None) -> None:
         self._target = target
+        self._heard = heard
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.mood = Mood.FINE
@@ -91,6 +93,8 @@ class Proxy:
                 if not data:
                     return
                 passed[source] += len(data)
+                if source is client and self._heard is not None:
+                    self._heard.append(data)
                 if source is cut and passed[source] > self.cut_after and self.cuts_left > 0:
                     self.cuts_left -= 1
                     other[source].sendall(data[: len(data) // 2])
@@ -99,8 +103,8 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxied(target: int) -> Iterator[Proxy]:
-    proxy = Proxy(target)
+def proxied(target: int, heard: list[bytes] | None = None) -> Iterator[Proxy]:
+    proxy = Proxy(target, heard)
     try:
         yield proxy
     finally:

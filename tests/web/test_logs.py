@@ -36,7 +36,30 @@ def test_what_a_client_sent_stays_on_its_line(sent: str) -> None:
 
 
 def test_letters_of_any_script_are_kept() -> None:
-    assert line(title="Ünïcödé 文書").endswith("title=Ünïcödé 文書")
+    assert line(title="Ünïcödé文書").endswith(" title=Ünïcödé文書")
+    assert line(title="Ünïcödé 文書").endswith(' title="Ünïcödé 文書"')
+
+
+@pytest.mark.parametrize(
+    "sent", ["a status=200", 'a" status="200', "status=200", "a\tb=1", "a\xa0b=1", "\\", "", "a b", "="]
+)
+def test_what_a_client_sent_stays_in_its_field(sent: str) -> None:
+    """And is read back as it was."""
+    written = line(path=sent, status=404)
+    assert written.startswith("INFO service task completed path=")
+    assert written.endswith(" status=404")
+    value = written.removeprefix("INFO service task completed path=").removesuffix(" status=404")
+    if value != sent:
+        assert json.loads(value) == sent
+    else:
+        assert not set(value) & {" ", '"', "="}
+
+
+def test_nor_does_it_make_a_field_of_a_librarys_message() -> None:
+    record = logging.LogRecord("django", logging.INFO, __file__, 1, "Not Found: %s", ("/x task=7",), None)
+    assert EventFormatter("%(message)s").format(record) == '"Not Found: /x task=7"'
+    record = logging.LogRecord("django", logging.INFO, __file__, 1, "Not Found: %s", ("/x\ny",), None)
+    assert EventFormatter("%(message)s").format(record) == '"Not Found: /x\\ny"'
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,19 @@ class Command(BaseCommand):
         parser.add_argument("--identity", type=Path, metavar="FILE", help="the key that decrypts the archive")
         parser.add_argument("--dry-run", action="store_true", help="verify, say what it holds, and change nothing")
         parser.add_argument("--replace", action="store_true", help="the data that are here may go")
-        parser.add_argument("--accept-other-key", action="store_true", help="although its SECRET_KEY is not known here")
+        parser.add_argument("--accept-other-key", action="store_true", help="although its SECRET_KEY is not ours")
         parser.add_argument("--allow-missing-files", action="store_true", help="although documents are not there")
+        parser.add_argument("--allow-superuser", action="store_true", help="although PostgreSQL's role is a superuser")
 
     def handle(self, **options: Any) -> None:
         os.umask(0o077)
         source = Source(options["archive"], options["identity"])
-        consent = Consent(options["replace"], options["accept_other_key"], options["allow_missing_files"])
+        consent = Consent(
+            replace=options["replace"],
+            other_key=options["accept_other_key"],
+            missing_files=options["allow_missing_files"],
+            superuser=options["allow_superuser"],
+        )
         tell = Seldom(self._tell)
         try:
             if options["dry_run"]:

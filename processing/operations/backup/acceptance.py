@@ -22,16 +22,20 @@ _OTHERS = """
 SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'api-v2 %'
 AND pid <> pg_backend_pid()
 """
+_ROLE = """
+SELECT session_user, bool_or(rolsuper) FROM pg_roles WHERE rolname IN (session_user, current_user)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
     """What the operator has said yes to: that the data that are here go, that the archive is another key's, that
-    documents are missing in the storage."""
+    documents are missing in the storage, that the archive's SQL runs as a superuser."""
 
     replace: bool = False
     other_key: bool = False
     missing_files: bool = False
+    superuser: bool = False
 
 
 def require_version(manifest: Manifest) -> None:
@@ -56,18 +60,40 @@ def require_vendor(manifest: Manifest) -> None:
 
 
 def require_key(manifest: Manifest, key_inside: str | None, consent: Consent) -> None:
-    """Raises `RestoreRefusedError` unless a key that will be in force after the restore has signed the archive: then
-    nobody has changed it, and what it encrypts can be decrypted."""
+    """Raises `RestoreRefusedError` unless the key that is here has signed the archive: then nobody has changed it, and
+    what it encrypts can be decrypted. A key that comes inside says nothing of who made the archive, here or on an empty
+    server: anybody may put one in, and encrypt for a recipient."""
     if key_inside is not None and not manifest.is_signed_by([key_inside]):
         raise RestoreRefusedError("The archive was changed: its signature is not that of its own key.")
-    in_force = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    if consent.other_key or manifest.is_signed_by([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]):
+        return
     if key_inside is not None and not settings.ENV.secret_key:
-        in_force.append(key_inside)
-    if not consent.other_key and not manifest.is_signed_by(in_force):
         raise RestoreRefusedError(
-            "The archive was made with another SECRET_KEY, or it was changed. Set SECRET_KEY to that of the service "
-            "that made it. Without it API keys work, but the providers' credentials have to be entered anew and "
-            "everybody signs in again; if that is what you want, say --accept-other-key."
+            "The archive brings another SECRET_KEY than the one that is here, so it was made by another service, or by "
+            "this one before it was lost. If you made it, say --accept-other-key: its key takes the place of this one."
+        )
+    raise RestoreRefusedError(
+        "The archive was made with another SECRET_KEY, or it was changed. Set SECRET_KEY to that of the service "
+        "that made it. Without it API keys work, but the providers' credentials have to be entered anew and "
+        "everybody signs in again; if that is what you want, say --accept-other-key."
+    )
+
+
+def require_plain_role(consent: Consent) -> None:
+    """Raises `RestoreRefusedError` where PostgreSQL would run what the archive brings as a superuser, who may start
+    programs on its machine."""
+    if connection.vendor != "postgresql" or consent.superuser:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_ROLE)
+            name, is_superuser = cursor.fetchone()
+    except Error as error:
+        raise RestoreRefusedError(f"The database does not answer: {str(error).splitlines()[0]}") from error
+    if is_superuser:
+        raise RestoreRefusedError(
+            f"The role {name} of DATABASE_URL is a superuser, and an archive's SQL would run with its rights. Restore "
+            "as a role that merely owns the database; if you made the archive yourself, you may say --allow-superuser."
         )
 
 
@@ -105,16 +131,6 @@ def require_consent(database: Path | None, consent: Consent) -> None:
     if not _is_empty(database) and not consent.replace:
         raise RestoreRefusedError(
             "There is a database here already. Make a backup of it if you may want it back, and say --replace."
-        )
-
-
-def require_own(database: Path | None) -> None:
-    """Raises `RestoreRefusedError` where there are data already: an archive that is signed by the key which it brings
-    along may be anybody's, as anybody may encrypt for a recipient."""
-    if not _is_empty(database):
-        raise RestoreRefusedError(
-            "The archive brings another SECRET_KEY than the one that is here, so it was made by another service. "
-            "If that is the one you want, say --accept-other-key."
         )
 
 

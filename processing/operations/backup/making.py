@@ -22,7 +22,7 @@ from django.db import Error, connection
 from processing.documents import space
 from processing.operations import configuration
 from processing.operations.backup import manifest as manifests
-from processing.operations.backup import postgresql, sealing, shelf, sqlite
+from processing.operations.backup import postgresql, sealing, shelf, sqlite, trail
 from processing.operations.backup.errors import BackupFailedError
 from processing.operations.backup.manifest import CONFIGURATION, DOCUMENTS, FILES, FORMAT, SECRET_KEY, Files, Manifest
 from processing.operations.backup.snapshot import Snapshot
@@ -65,7 +65,7 @@ class _Documents:
 
 
 def make(directory: Path, terms: Terms, tell: Progress) -> Made:
-    """Make an archive in `directory`. Raises `BackupFailedError`, with nothing left of the attempt."""
+    """Make an archive in `directory`; the audit is told. Raises `BackupFailedError`, with nothing left of it."""
     made_at = datetime.now(UTC)
     try:
         with shelf.drafting(directory) as draft:
@@ -77,6 +77,7 @@ def make(directory: Path, terms: Terms, tell: Progress) -> Made:
         deleted = shelf.prune(directory, terms.keep) if terms.keep else []
     except (OSError, Error, sqlite3.Error) as error:
         raise BackupFailedError(_why(error, directory)) from error
+    trail.made(archive, manifest, deleted)
     return Made(archive, deleted, manifest)
 
 

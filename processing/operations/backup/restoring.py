@@ -18,7 +18,7 @@ from django.core.files.storage import default_storage
 from django.db import Error, connection, connections
 
 from processing.documents import space
-from processing.operations.backup import acceptance, postgresql, reading, sealing, sqlite, swap
+from processing.operations.backup import acceptance, postgresql, reading, sealing, sqlite, swap, trail
 from processing.operations.backup.acceptance import Consent
 from processing.operations.backup.errors import RestoreRefusedError
 from processing.operations.backup.manifest import DOCUMENTS, POSTGRESQL, SECRET_KEY, SQLITE, Manifest
@@ -70,6 +70,7 @@ def check(source: Source, consent: Consent, tell: Progress) -> Checked:
     acceptance.require_version(manifest)
     acceptance.require_key(manifest, inspection.key, consent)
     acceptance.require_vendor(manifest)
+    acceptance.require_plain_role(consent)
     absent = inspection.absent if manifest.files == "reference" else 0
     if absent and not consent.missing_files:
         raise RestoreRefusedError(
@@ -80,14 +81,12 @@ def check(source: Source, consent: Consent, tell: Progress) -> Checked:
 
 
 def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) -> None:
-    """Put the archive's data in the place of those that are here; the caller holds the data directory alone
-    (`data_directory.alone`). Raises `RestoreRefusedError`, and then the old data are in their place."""
+    """Put the archive's data in the place of those that are here, and tell their audit; the caller holds the data
+    directory alone (`data_directory.alone`). Raises `RestoreRefusedError`, and then the old data are in their place."""
     database = _database()
     targets = [settings.DATA_DIR / "secret_key", database or settings.DATA_DIR / "database"]
     acceptance.require_quiet()
     acceptance.require_consent(database, consent)
-    if _brings_key(checked) and not consent.other_key:
-        acceptance.require_own(database)
     if database is None and _brings_key(checked) and not postgresql.is_empty():
         # A file and a database cannot change in one moment.
         raise RestoreRefusedError("Set SECRET_KEY to the archive's own, which is its member `secret_key`.")
@@ -108,6 +107,8 @@ def restore(source: Source, checked: Checked, consent: Consent, tell: Progress) 
         if isinstance(error, (OSError, sqlite3.Error, Error)):
             raise RestoreRefusedError(f"The restore failed: {error}. The data are as they were.") from error
         raise
+    trail.restored(source.archive, checked.manifest, consent)
+    connections.close_all()
 
 
 def _database() -> Path | None:
