@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
+MAX_LINES = 1_000_000  # an answer of 32,000 tokens comes in some 100,000; a line costs the more the shorter it is
 MAX_COMPLAINT_BYTES = 64 * 1024
 _CONNECT_TIMEOUT = 10.0
 _MAX_TAIL_BYTES = 4096  # after a dialect's end mark; nearly always none
@@ -78,13 +79,17 @@ class Answer:
         return str(self._response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
     def lines(self) -> Iterator[str]:
-        """The lines without their ends, as they arrive. Raises `ModelError`, also when one is too long."""
-        rest = bytearray()
+        """The lines without their ends, as they arrive. Raises `ModelError`, also when one is too long, or they are too
+        many."""
+        rest, count = bytearray(), 0
         for chunk in self._chunks:
             scanned = len(rest)
             rest += chunk
             if b"\n" in chunk:
                 *whole, last = bytes(rest).split(b"\n")
+                count += len(whole)
+                if count > MAX_LINES:
+                    raise answer_too_large()
                 yield from (line.rstrip(b"\r").decode("utf-8", "replace") for line in whole)
                 rest = bytearray(last)
             elif scanned > MAX_LINE_BYTES:
