@@ -27,7 +27,6 @@ SCOPES = (ADMIN_SCOPE,)
 MARK = "sk-"
 OVERLAP = timedelta(hours=24)  # that a secret works on after another has taken its place, unless it is said otherwise
 MAX_OVERLAP = timedelta(days=30)
-THE_SERVICE = Actor("service")
 NO_RESTRICTIONS = Restrictions()
 _SHOWN_CHARACTERS = 8  # of the key, its mark included: enough to tell keys apart, not to guess one
 _USE_NOTED_EVERY = timedelta(minutes=1)  # a read that is polled once a second must not become a write a second
@@ -51,7 +50,7 @@ def mint(
     scopes: Sequence[str] = (),
     restrictions: Restrictions = NO_RESTRICTIONS,
     *,
-    by: Actor = THE_SERVICE,
+    by: Actor = audit.SERVICE,
 ) -> tuple[ApiKey, str]:
     """A new key of `user` and its secret, which is kept nowhere: `sk-` and 43 url-safe characters (256 random bits).
 

@@ -9,7 +9,7 @@ from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
 from modelsregistry.models import RegisteredModel
-from processing.access import keys
+from processing.access import audit, keys
 from processing.access.models import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -23,5 +23,5 @@ def revoke(instance: RegisteredModel, **_: Any) -> None:
     for key in ApiKey.objects.select_for_update().filter(allowed_models=instance):
         if key.allowed_models.exclude(pk=instance.pk).exists():
             key.allowed_models.remove(instance)
-        elif keys.revoke(key.pk, by=keys.THE_SERVICE, reason=f"its last model {instance.public_id} was deleted"):
+        elif keys.revoke(key.pk, by=audit.SERVICE, reason=f"its last model {instance.public_id} was deleted"):
             logger.warning("key revoked with its last model", extra={"key": key.pk, "model": instance.public_id})

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from processing.access import keys
+from processing.access import audit, keys
 from processing.access.models import ApiKey, AuditEntry
 from tests.conftest import Tenant
 
@@ -33,7 +33,7 @@ def test_it_works(alice: Tenant, mallory: Tenant, capsys: pytest.CaptureFixture[
 
 
 def test_what_has_ended_is_listed_when_asked_for(alice: Tenant, capsys: pytest.CaptureFixture[str]) -> None:
-    keys.revoke(alice.key.pk, by=keys.THE_SERVICE)
+    keys.revoke(alice.key.pk, by=audit.SERVICE)
     assert listed(capsys) == []
     assert json.loads(listed(capsys, "--all", "--json")[0])["state"] == "revoked"
 
@@ -66,7 +66,8 @@ def test_a_key_is_revoked(alice: Tenant, way: str, capsys: pytest.CaptureFixture
     printed = capsys.readouterr()
     assert "is revoked" in printed.err
     assert "already revoked" in printed.err
-    assert AuditEntry.objects.get(action="revoked").door == "command"
+    entry = AuditEntry.objects.get(action="revoked")
+    assert (entry.door, entry.actor_name) == ("command", audit.by_command().name)
 
 
 @pytest.mark.parametrize("command", ["revoke_api_key", "rotate_api_key"])

@@ -8,8 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from processing.access import keys, moments
-from processing.access.audit import Actor
+from processing.access import audit, keys, moments
 from processing.access.models import ApiKey
 from processing.access.restrictions import Restrictions
 from processing.errors import InvalidInput
@@ -53,7 +52,7 @@ class Command(BaseCommand):
                 options["network"],
                 options["model"],
             )
-            _, secret = keys.mint(user, options["name"], scopes, restrictions, by=Actor("command"))
+            _, secret = keys.mint(user, options["name"], scopes, restrictions, by=audit.by_command())
         except ValueError as error:
             raise CommandError(str(error)) from None
         except InvalidInput as error:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if not options["yes"]:
             self._ask(user, keep_user=options["keep_user"])
         try:
-            erased = erasure.erase_owner(user, audit.COMMAND, keep_user=options["keep_user"])
+            erased = erasure.erase_owner(user, audit.by_command(), keep_user=options["keep_user"])
         except InvalidInput as error:
             raise CommandError(f"{error.detail} Make another first, or say --keep-user.") from None
         except StorageUnavailable as error:

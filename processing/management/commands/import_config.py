@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from processing.access.audit import Actor
+from processing.access import audit
 from processing.errors import ProcessingError
 from processing.operations import configuration
 from processing.operations.configuration import Terms
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             document = configuration.read_file(content)
             changes = configuration.what_taking_in_changes(document)
             if not dry_run:
-                changes = configuration.take_in(document, Terms(Actor("command"), reason)).differences
+                changes = configuration.take_in(document, Terms(audit.by_command(), reason)).differences
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}") from None
         except ProcessingError as error:

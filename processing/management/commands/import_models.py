@@ -27,7 +27,7 @@ class Command(BaseCommand):
         failed = 0
         for provider in _providers(options["provider"]):
             try:
-                summary = import_models(provider, audit.COMMAND)
+                summary = import_models(provider, audit.by_command())
             except ModelError as error:
                 failed += 1
                 self.stderr.write(f"{provider.name}: {error.detail} ({error.code})")

@@ -6,8 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from processing.access import keys
-from processing.access.audit import Actor
+from processing.access import audit, keys
 from processing.errors import ProcessingError
 
 
@@ -22,5 +21,5 @@ class Command(BaseCommand):
             key = keys.named(options["key"].removesuffix("…"))
         except ProcessingError as error:
             raise CommandError(error.detail) from None
-        done = keys.revoke(key.pk, by=Actor("command"))
+        done = keys.revoke(key.pk, by=audit.by_command())
         self.stderr.write(f"{key.prefix}… of {key.user.get_username()} {'is' if done else 'was already'} revoked.")

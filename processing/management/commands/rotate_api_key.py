@@ -6,8 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from processing.access import keys, moments
-from processing.access.audit import Actor
+from processing.access import audit, keys, moments
 from processing.errors import ProcessingError
 
 
@@ -23,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         try:
             key = keys.named(options["key"].removesuffix("…"))
-            secret = keys.rotate(key, moments.duration(options["overlap"]), by=Actor("command"))
+            secret = keys.rotate(key, moments.duration(options["overlap"]), by=audit.by_command())
         except ValueError as error:
             raise CommandError(str(error)) from None
         except ProcessingError as error:
