@@ -134,6 +134,7 @@ STORAGES = {
     **storages.table(ENV, DATA_DIR),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+API_V2_STORAGE_ELSEWHERE = storages.elsewhere
 API_V2_STORAGE_REDIRECTS = ENV.storage_redirects
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "incoming"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)

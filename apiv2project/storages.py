@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apiv2project import environment
 from apiv2project.environment import Environment
 
 Entry = dict[str, Any]  # as in Django's STORAGES
@@ -81,3 +82,10 @@ def table(env: Environment, data_dir: Path) -> dict[str, Entry]:
         if all(getattr(env, name) for name in kind.place)
     }
     return {"default": dict(entries[env.storage_provider]), **entries}
+
+
+def elsewhere(variables: Mapping[str, str], provider: str) -> Entry:
+    """A storage that is not the service's own, out of variables like its own; it ends the process where they are
+    malformed, as a start does. Not for the local one, of which there is one per data directory."""
+    env = environment.read({**variables, "STORAGE_PROVIDER": provider})
+    return table(env, env.data_dir)[provider]

@@ -67,7 +67,10 @@ def test_it_works(server: Server, tmp_path: Path) -> None:
     require("bash")
     there = {**server.variables, "S3_KEY_PREFIX": tmp_path.name}
     data_dir = tmp_path / "data"
-    check, dry_run, migrate, back = [line for line in commands(PAGE) if "manage.py" in line]
+    check, dry_run, migrate, back, *to_a_new_bucket = [line for line in commands(PAGE) if "manage.py" in line]
+    new_bucket = {**there, "S3_KEY_PREFIX": f"{tmp_path.name}-new"}
+    file = tmp_path / "new-bucket.env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in new_bucket.items()))
     with running_service(data_dir, **there) as service:
         key = service.key
         caller = Caller(service, key)
@@ -87,6 +90,12 @@ def test_it_works(server: Server, tmp_path: Path) -> None:
         assert len(paths_in(there, tmp_path)) == 2
         caller.erase(file_id)
         assert len(paths_in(there, tmp_path)) == 1
+        checked, moved = (
+            paste(each.replace("new-bucket.env", str(file)), service.environment) for each in to_a_new_bucket
+        )
+        assert "several parts: well" in checked
+        assert "All 1 documents are in s3." in moved
+        assert paths_in(new_bucket, tmp_path) == paths_in(there, tmp_path)
         assert "All 1 documents are in local." in paste(back, service.environment)
         assert len([path for path in (data_dir / "files").rglob("*") if path.is_file()]) == 1
         assert [path for path in (data_dir / "incoming").iterdir() if path.stat().st_size] == []

@@ -95,6 +95,32 @@ def test_it_works_there_and_back(moving: Server, data_dir: Path, capsys: pytest.
     assert lies_in("local") == paths
 
 
+@pytest.mark.parametrize("server", ["s3", "azure"], indirect=True)
+def test_from_one_place_to_another_of_the_same_kind(
+    server: Server, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose variables are in a file; what was verified in one such place is not believed of another."""
+    kind, goals = server.provider, [data_dir / "new.env", data_dir / "newer.env"]
+    for goal in goals:
+        variables = below(server.variables, f"{data_dir.name}/{goal.stem}")
+        goal.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    with stored_in(kind, below(server.variables, data_dir.name), data_dir):
+        paths = {kept(b"one").path, kept(b"two").path}
+        call_command("storage", "check", kind, "--env", str(goals[0]))
+        for goal in goals:
+            migrate(kind, kind, "--to-env", str(goal))
+            assert "Copied and verified: 2 documents" in capsys.readouterr().out
+        assert lies_in(kind) == paths
+        assert len(list(data_dir.glob("migrated-*.txt"))) == 2
+        same = data_dir / "same.env"
+        same.write_text("".join(f"{n}={v}\n" for n, v in below(server.variables, data_dir.name).items()))
+        with pytest.raises(CommandError, match="the same"):
+            migrate(kind, kind, "--to-env", str(same))
+    for goal in goals:
+        with stored_in(kind, below(server.variables, f"{data_dir.name}/{goal.stem}"), data_dir):
+            assert lies_in(kind) == paths
+
+
 @pytest.mark.parametrize("server", ["s3"], indirect=True)
 def test_what_broke_off_goes_on_and_reads_nothing_twice(server: Server, data_dir: Path) -> None:
     with proxied(server.port) as proxy, stored_in("local", below(server.through(proxy.port), data_dir.name), data_dir):
@@ -147,6 +173,8 @@ def test_what_is_damaged_in_the_target_is_copied_anew(moving: Server) -> None:
         (("migrate", "--from", "local", "--to", "local"), "the same"),
         (("migrate", "--from", "local", "--to", "azure"), "The variables of azure are not set"),
         (("check", "gcs"), "The variables of gcs are not set"),
+        (("check", "s3", "--env", "nowhere.env"), "There is no file nowhere.env"),
+        (("migrate", "--from", "local", "--to", "local", "--to-env", "x"), "cp or rsync"),
     ],
 )
 def test_what_cannot_be_done_is_told(data_dir: Path, arguments: tuple[str, ...], told: str) -> None:

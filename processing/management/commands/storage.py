@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import InvalidStorageError, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from dotenv import dotenv_values
 
 from processing.documents.blobs import Blobs
 from processing.errors import ProcessingError
@@ -20,6 +22,9 @@ from processing.operations.storage_migration import Journal, Migration, Tally
 _PROVIDERS = ("local", "s3", "gcs", "azure")
 _MB = 1024 * 1024
 _SHOWN = 20  # paths of what is missing or damaged
+_OF_A_PLACE = ("endpoint_url", "account_url", "bucket_name", "azure_container", "location")
+
+Entry = dict[str, Any]  # as in Django's STORAGES
 
 
 class Command(BaseCommand):
@@ -29,32 +34,38 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         checking = actions.add_parser("check", help="write, read, list and delete in a storage, and tell what fails")
         checking.add_argument("provider", nargs="?", choices=_PROVIDERS, help="without it, the one in use")
+        checking.add_argument("--env", type=Path, help="a file like .env that has this storage's variables")
         migrating = actions.add_parser("migrate", help="copy what is not there yet, verified; the source is only read")
         migrating.add_argument("--from", dest="source", choices=_PROVIDERS, required=True)
         migrating.add_argument("--to", dest="target", choices=_PROVIDERS, required=True)
+        migrating.add_argument("--to-env", type=Path, help="a file like .env that has the target's variables")
         migrating.add_argument("--dry-run", action="store_true", help="tell what there is to copy, and copy nothing")
         migrating.add_argument("--verify-again", action="store_true", help="verify what earlier runs have verified too")
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "check":
-            self._check(options["provider"] or settings.ENV.storage_provider)
+            self._check(options["provider"] or settings.ENV.storage_provider, options["env"])
         else:
             self._migrate(options)
 
-    def _check(self, provider: str) -> None:
-        for step in storage_check.check(_blobs(provider), links=settings.API_V2_STORAGE_REDIRECTS):
+    def _check(self, provider: str, env: Path | None) -> None:
+        for step in storage_check.check(
+            _blobs(_entry(provider, env), provider), links=settings.API_V2_STORAGE_REDIRECTS
+        ):
             if step.fault:
                 raise CommandError(f"{provider}: {step.name}: {step.fault}")
             self.stdout.write(f"{provider}: {step.name}: well")
 
     def _migrate(self, options: dict[str, Any]) -> None:
         source, target = options["source"], options["target"]
-        if source == target:
+        origin, goal = _entry(source), _entry(target, options["to_env"])
+        if _place(origin) == _place(goal):
             raise CommandError("Both storages are the same.")
-        file = Path(settings.DATA_DIR) / f"migrated-{source}-to-{target}.txt"
+        mark = f"-{_mark(goal)}" if options["to_env"] else ""
+        file = Path(settings.DATA_DIR) / f"migrated-{source}-to-{target}{mark}.txt"
         if options["verify_again"] and not options["dry_run"]:
             file.unlink(missing_ok=True)
-        migration = Migration(_blobs(source), _blobs(target), Journal(file), _Progress())
+        migration = Migration(_blobs(origin, source), _blobs(goal, target), Journal(file), _Progress())
         try:
             tally = migration.dry_run() if options["dry_run"] else migration.run()
         except ProcessingError as error:
@@ -77,12 +88,37 @@ class Command(BaseCommand):
             self.stdout.write(f"All {tally.done} documents are in {target}.")
 
 
-def _blobs(provider: str) -> Blobs:
+def _entry(provider: str, file: Path | None = None) -> Entry:
+    """The service's own storage of this kind, or the one whose variables are in the file."""
+    if file is None:
+        try:
+            return settings.STORAGES[provider]
+        except KeyError:
+            raise CommandError(f"The variables of {provider} are not set: see docs/operations/storage.md.") from None
+    if provider == "local":
+        raise CommandError("A directory is copied with cp or rsync.")
+    if not file.is_file():
+        raise CommandError(f"There is no file {file}.")
+    variables = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
+    entry: Entry = settings.API_V2_STORAGE_ELSEWHERE(variables, provider)
+    return entry
+
+
+def _place(entry: Entry) -> tuple[str, ...]:
+    """Where a storage is, whatever opens it."""
+    options = entry["OPTIONS"]
+    return (entry["BACKEND"], *(str(options[name]) for name in _OF_A_PLACE if options.get(name)))
+
+
+def _mark(entry: Entry) -> str:
+    """Tells one place from another: what was verified in one is not in another."""
+    return hashlib.sha256(repr(_place(entry)).encode()).hexdigest()[:12]
+
+
+def _blobs(entry: Entry, provider: str) -> Blobs:
     try:
-        return Blobs(storages[provider])
-    except InvalidStorageError:
-        raise CommandError(f"The variables of {provider} are not set: see docs/operations/storage.md.") from None
-    except (ImproperlyConfigured, ImportError):
+        return Blobs(storages.create_storage(entry))
+    except (ImproperlyConfigured, ImportError, InvalidStorageError):
         raise CommandError(
             f"The client of {provider} is missing: "
             f".venv/bin/pip install --require-hashes -r requirements/{provider}.txt"
