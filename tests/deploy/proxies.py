@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,11 +113,14 @@ def nginx(directory: Path, backend: str) -> Iterator[Proxy]:
 def apache(directory: Path, backend: str) -> Iterator[Proxy]:
     require("apache2")
     site = (ROOT / "deploy/apache/openwebui-api-v2.conf").read_text()
-    shutil.copytree(ROOT / "deploy/apache/errors", directory / "errors")
-    site = site.replace("/etc/apache2/openwebui-errors", str(directory / "errors"))
     command = ["apache2", "-D", "FOREGROUND", "-f", str(directory / "apache2.conf")]
-    with _started("apache", directory, site, backend, command) as proxy:
-        yield proxy
+    # Apache gives up root, which the tests may run as, and pytest closes its directories to others at each start.
+    with tempfile.TemporaryDirectory(prefix="apiv2-apache-") as name:
+        Path(name).chmod(0o755)
+        shutil.copytree(ROOT / "deploy/apache/errors", Path(name) / "errors")
+        site = site.replace("/etc/apache2/openwebui-errors", f"{name}/errors")
+        with _started("apache", directory, site, backend, command) as proxy:
+            yield proxy
 
 
 @contextlib.contextmanager
@@ -145,18 +149,9 @@ def _write_apache(directory: Path, secure: int, plain: int) -> None:
     folder = Path("/usr/lib/apache2/modules")
     modules = "\n".join(f"LoadModule {module}_module {folder}/mod_{module}.so" for module in MODULES)
     user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
-    if os.geteuid() == 0:
-        _let_others_through(directory)
     (directory / "apache2.conf").write_text(
         APACHE.format(tmp=directory, modules=modules, user=user, secure=secure, plain=plain)
     )
-
-
-def _let_others_through(directory: Path) -> None:
-    """Apache gives up root, which the tests may run as."""
-    for path in (directory, *directory.parents):
-        if path.is_relative_to("/tmp") and path != Path("/tmp"):
-            path.chmod(path.stat().st_mode | 0o011)
 
 
 def _await_port(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:

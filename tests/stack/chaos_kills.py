@@ -12,7 +12,7 @@ import psutil
 
 from tests.stack import service as stack
 from tests.stack.chaos_rows import Row, Rows
-from tests.stack.processes import PATIENCE, is_there, kill, until
+from tests.stack.processes import PATIENCE, Parts, is_there, kill, until
 from tests.stack.service import RunningService
 
 _MODEST = 8.0  # seconds to wait for a worker that is in a passing state
@@ -48,6 +48,7 @@ class Killer:
 
     def __init__(self, service: RunningService, rows: Rows, port: int, chance: random.Random) -> None:
         self._service = service
+        self._parts = Parts(service)
         self._rows = rows
         self._port = port
         self._chance = chance

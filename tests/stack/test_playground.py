@@ -237,7 +237,7 @@ class TestMore:
             assert "opensesame" not in text
             assert all(each in text for each in ("2-", "file_password", "PASSWORD", "required"))
         ask(page, model="reader", file={"name": "a.pdf", "mimeType": "application/pdf", "buffer": locked})
-        expect(answer(page)).to_have_text('{"total": 108}')
+        expect(answer(page)).to_have_text('{\n  "total": 108\n}')
         asked = upstream.received[-1].raw.decode()
         assert "108.00 EUR" in asked
         assert "A cover page." not in asked
