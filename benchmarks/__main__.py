@@ -7,7 +7,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from benchmarks import (
 from benchmarks.table import HEAD, Row
 
 CORPUS = Path("../shared/corpus")
-MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
+MEASUREMENTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "latency": latency.rows,
     "claiming": claiming.rows,
     "throughput": throughput.rows,
@@ -78,7 +78,7 @@ def main() -> int:
         "reading": partial(reading.rows, arguments.corpus),
         "peers": partial(peers.rows, arguments.corpus, arguments.peers),
     }
-    measurements: dict[str, Callable[[], list[Row]]] = {**MEASUREMENTS, **own}
+    measurements: dict[str, Callable[[], Iterable[Row]]] = {**MEASUREMENTS, **own}
     failed = 0
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
