@@ -73,12 +73,12 @@ def main() -> int:
     load = os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before the start {load:.1f}\n")
     print(HEAD, flush=True)
-    own = {
+    own: dict[str, Callable[[], Iterable[Row]]] = {
         "answering": partial(answering.rows, arguments.litellm),
         "reading": partial(reading.rows, arguments.corpus),
         "peers": partial(peers.rows, arguments.corpus, arguments.peers),
     }
-    measurements: dict[str, Callable[[], Iterable[Row]]] = {**MEASUREMENTS, **own}
+    measurements = {**MEASUREMENTS, **own}
     failed = 0
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
