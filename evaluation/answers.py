@@ -182,7 +182,8 @@ def _evaluate_kind(client: Client, kind: str, arguments: argparse.Namespace) -> 
     asked = QUESTIONS[kind]
     results: list[dict[str, Tally]] = []
     failures = 0
-    with ThreadPoolExecutor(arguments.parallel) as pool:
+    pool = ThreadPoolExecutor(arguments.parallel)
+    try:
         futures = {
             document.name: pool.submit(evaluate, client, document, truth, asked, arguments.timeout)
             for document, truth in documents(arguments.corpus / kind)
@@ -193,5 +194,7 @@ def _evaluate_kind(client: Client, kind: str, arguments: argparse.Namespace) -> 
             except (RuntimeError, RefusedError, UnendingError, httpx.HTTPError) as error:
                 failures += 1
                 print(f"{kind:9} {name}: {type(error).__name__} {error}", file=sys.stderr)
+    finally:
+        pool.shutdown(cancel_futures=True)
     report(kind, merged(results))
     return failures
