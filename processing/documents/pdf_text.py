@@ -131,8 +131,8 @@ class PageText:
         return bool(heights) and len(self.gaps(LOOSE * heights[len(heights) // 2])) >= MANY_GAPS
 
     def _pieces(self) -> list[Box]:
-        """The boxes of the pieces that PDFium finds, in the file's order; they fit the letters closely. None are fetched
-        where there are no more of them than lines: then each line is one piece, as on most pages."""
+        """The boxes of the pieces that PDFium finds, in the file's order; they fit the letters closely. None where they
+        are no more than the lines: then each line is one piece, as on most pages."""
         if self._found is None:
             import pypdfium2.raw as pdfium
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from processing.documents import registry
@@ -262,6 +263,35 @@ def test_a_server_that_was_killed_is_replaced(sandbox: Sandbox) -> None:
     wait_for_end(first)
     assert read_text(sandbox) == ["hello"]
     assert sandbox.server_pid != first
+
+
+def waiting_for(sandbox: Sandbox) -> int:
+    """The child that waits for the next job of the sandbox's server."""
+    (child,) = psutil.Process(sandbox.server_pid).children()
+    return child.pid
+
+
+def test_a_child_waits_for_the_next_document(sandbox: Sandbox) -> None:
+    assert read_text(sandbox) == ["hello"]
+    waiting = waiting_for(sandbox)
+    with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=soon()) as reading:
+        assert int(next(reading).text) == waiting
+
+
+def test_a_child_that_dies_while_it_waits_takes_no_document_with_it(sandbox: Sandbox) -> None:
+    for _ in range(3):
+        assert read_text(sandbox) == ["hello"]
+        waiting = waiting_for(sandbox)
+        os.kill(waiting, signal.SIGKILL)
+        wait_for_end(waiting)
+    assert read_text(sandbox) == ["hello"]
+
+
+def test_a_waiting_child_ends_with_its_server(sandbox: Sandbox) -> None:
+    read_text(sandbox)
+    waiting = waiting_for(sandbox)
+    sandbox.close()
+    wait_for_end(waiting)
 
 
 def test_a_child_dies_with_its_server(sandbox: Sandbox) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
+import json
 import os
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from processing.documents import enclosures, ocr, page_picture
-from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument
+from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument, Warming
 from processing.documents.limits import Limits
 from processing.documents.sandbox import wire
 
 PR_SET_PDEATHSIG = 1
 OOM_SCORE = "900"
+MAX_JOB = 128 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,18 +69,19 @@ def _numbers(spans: Iterable[list[int]]) -> frozenset[int]:
     return frozenset(number for first, last in spans for number in range(first, last + 1))
 
 
-def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoReturn:
-    """Be the child, from the fork to the end. `document` and `answers` are the descriptors that it keeps."""
+def run(control: int, kinds: Mapping[str, Format], server: int) -> NoReturn:
+    """Be the child, from the fork to the end. Its job comes by the descriptor `control`, with those of the document and
+    of the answers."""
     status = 1
     try:
         gc.disable()
         _die_with(server)
-        _let_go_of_everything_but(document, answers)
-        stream = socket.socket(fileno=answers)
-        stream.settimeout(None)
+        _let_go_of_everything_but(control)
+        _warm(kinds.values())
+        job, document, stream = _awaited(control)
         _take_limits(job)
         ocr.wait_before_loading(lambda: _wait_for_turn(stream))
-        _answer(job, kind, _reopened(document), stream)
+        _answer(job, kinds[job.format], _reopened(document), stream)
         status = 0
     finally:
         os._exit(status)
@@ -95,16 +99,33 @@ def _die_with(server: int) -> None:
         os._exit(1)
 
 
-def _let_go_of_everything_but(*kept: int) -> None:
+def _let_go_of_everything_but(kept: int) -> None:
     """Close the server's control socket above all: through it come the documents of others."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    start = 3
-    for descriptor in sorted(kept):
-        os.closerange(start, descriptor)
-        start = descriptor + 1
-    os.closerange(start, max(start, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(kept + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+
+
+def _warm(kinds: Iterable[Format]) -> None:
+    """What a format's first file takes longer than the next ones is spent before there is a document."""
+    for kind in kinds:
+        if isinstance(kind, Warming):
+            with contextlib.suppress(Exception):
+                kind.warm()
+
+
+def _awaited(control: int) -> tuple[Job, int, socket.socket]:
+    """The job, its document and the way for the answers, which are all that is open from then on."""
+    with socket.socket(fileno=control) as waiting:
+        message, descriptors, _, _ = socket.recv_fds(waiting, MAX_JOB, 2)
+    if not message:
+        os._exit(0)  # The server has gone.
+    document, answers = descriptors
+    stream = socket.socket(fileno=answers)
+    stream.settimeout(None)
+    return Job.unpacked(json.loads(message)), document, stream
 
 
 def _take_limits(job: Job) -> None:
