@@ -80,8 +80,9 @@ def run(control: int, kinds: Mapping[str, Format], server: int) -> NoReturn:
         _warm(kinds.values())
         job, document, stream = _awaited(control)
         _take_limits(job)
-        ocr.wait_before_loading(lambda: _wait_for_turn(stream))
-        _answer(job, kinds[job.format], _reopened(document), stream)
+        sender = wire.Sender(stream)
+        ocr.wait_before_loading(lambda: _wait_for_turn(stream, sender))
+        _answer(job, kinds[job.format], _reopened(document), sender)
         status = 0
     finally:
         os._exit(status)
@@ -141,9 +142,9 @@ def _take_limits(job: Job) -> None:
         resource.setrlimit(what, (soft, top))
 
 
-def _wait_for_turn(stream: socket.socket) -> None:
+def _wait_for_turn(stream: socket.socket, sender: wire.Sender) -> None:
     """Ask the client for a turn at text recognition, and wait for the byte that grants it."""
-    wire.send(stream, {"kind": wire.RECOGNITION})
+    sender.send({"kind": wire.RECOGNITION})
     if not stream.recv(1):
         os._exit(1)  # The client has gone.
 
@@ -159,26 +160,26 @@ def _reopened(document: int) -> BinaryIO:
     return os.fdopen(own, "rb")
 
 
-def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> None:
+def _answer(job: Job, kind: Format, file: BinaryIO, sender: wire.Sender) -> None:
     try:
         if job.verb == "inspect":
-            wire.send(stream, {"kind": "inspected", "pages": _inspected(job, kind, file)})
+            sender.send({"kind": "inspected", "pages": _inspected(job, kind, file)})
             return
         if job.verb == "show":
             picture = page_picture.of(kind, file, job.number, job.passages, job.options, job.limits)
-            wire.send(stream, {"kind": "picture", "rectangles": picture.rectangles}, picture.png)
+            sender.send({"kind": "picture", "rectangles": picture.rectangles}, picture.png)
             return
         contents = enclosures.contents(kind, file, job.options, job.limits)
-        wire.send(stream, {"kind": "opened", "pages": contents.page_count})
+        sender.send({"kind": "opened", "pages": contents.page_count})
         for page in contents.pages:
-            _send_page(stream, page)
-        wire.send(stream, {"kind": "end"})
+            _send_page(sender, page)
+        sender.send({"kind": "end"})
     except UnreadableDocument as error:
-        wire.send(stream, {"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
+        sender.send({"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
     except MemoryError:
-        wire.send(stream, {"kind": "failed", "code": "memory_limit", "cause": "MemoryError"})
+        sender.send({"kind": "failed", "code": "memory_limit", "cause": "MemoryError"})
     except Exception as error:  # noqa: BLE001 - what a parser raises at a hostile file is told, not classified
-        wire.send(stream, {"kind": "failed", "code": "document_broken", "cause": type(error).__name__})
+        sender.send({"kind": "failed", "code": "document_broken", "cause": type(error).__name__})
 
 
 def _inspected(job: Job, kind: Format, file: BinaryIO) -> int | None:
@@ -194,7 +195,7 @@ def _cause(error: UnreadableDocument) -> str:
     return type(error.__cause__ or error).__name__
 
 
-def _send_page(stream: socket.socket, page: Page) -> None:
+def _send_page(sender: wire.Sender, page: Page) -> None:
     text = page.text.encode("utf-8", "replace")
     header = {"kind": "page", "number": page.number, "method": page.method, "text": len(text), "image": page.image_type}
-    wire.send(stream, header, text + (page.image or b""))
+    sender.send_page(header, text + (page.image or b""))
