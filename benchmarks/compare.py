@@ -49,9 +49,10 @@ def same_date(answer: str, truth: str) -> bool:
 
 
 def holds_date(text: str, truth: str) -> bool:
-    """The true day is written somewhere in the text."""
+    """The true day is written somewhere in the text; the time may be written right behind it."""
     words = re.findall(r"\d+", _with_months_as_numbers(text))
-    written = [*words, *(" ".join(words[place : place + 3]) for place in range(len(words) - 2))]
+    whole = re.findall(r"\d{1,2}\D\d{1,2}\D\d{4}|\d{4}\D\d{1,2}\D\d{1,2}", text)
+    written = [*words, *whole, *(" ".join(words[place : place + 3]) for place in range(len(words) - 2))]
     return any(days(each) & days(truth) for each in written)
 
 

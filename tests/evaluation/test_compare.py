@@ -30,6 +30,7 @@ def test_numbers(text: str, same: bool, held: bool) -> None:
         ("2018-03-18", True, True),
         ("18032018", True, True),
         ("Pump 4, 18/03/18 10:25", False, True),
+        ("Date: 18/03/201810:25", False, True),
         ("18/03/17", False, False),
         ("no day", False, False),
     ],
