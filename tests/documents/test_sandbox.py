@@ -266,9 +266,12 @@ def test_a_server_that_was_killed_is_replaced(sandbox: Sandbox) -> None:
 
 
 def waiting_for(sandbox: Sandbox) -> int:
-    """The child that waits for the next job of the sandbox's server."""
-    (child,) = psutil.Process(sandbox.server_pid).children()
-    return child.pid
+    """The child that waits for the next job of the sandbox's server, once it is there."""
+    server, end = psutil.Process(sandbox.server_pid), soon(30)
+    while not (children := server.children()):
+        assert time.monotonic() < end, "no child waits"
+        time.sleep(0.01)
+    return children[0].pid
 
 
 def test_a_child_waits_for_the_next_document(sandbox: Sandbox) -> None:

@@ -69,15 +69,16 @@ def _numbers(spans: Iterable[list[int]]) -> frozenset[int]:
     return frozenset(number for first, last in spans for number in range(first, last + 1))
 
 
-def run(control: int, kinds: Mapping[str, Format], server: int) -> NoReturn:
+def run(control: int, kinds: Mapping[str, Format], server: int, *, ahead: bool) -> NoReturn:
     """Be the child, from the fork to the end. Its job comes by the descriptor `control`, with those of the document and
-    of the answers."""
+    of the answers; if it is `ahead` of it, there is time to prepare."""
     status = 1
     try:
         gc.disable()
         _die_with(server)
         _let_go_of_everything_but(control)
-        _warm(kinds.values())
+        if ahead:
+            _warm(kinds.values())
         job, document, stream = _awaited(control)
         _take_limits(job)
         sender = wire.Sender(stream)

@@ -29,6 +29,7 @@ from processing.documents.sandbox import child
 from processing.documents.sandbox.wire import EXTRA_FORMATS
 
 MAX_CHILD_DESCRIPTORS = 1024
+IDLE = 0.02  # seconds without a job before a child is forked for the next one: where jobs press, it would hold them up
 
 
 def main() -> None:
@@ -78,6 +79,7 @@ class Server:
         self.kinds = kinds
         self.running: dict[int, socket.socket] = {}
         self.waiting: Waiting | None = None
+        self.may_fork_ahead = True
         self.selector = selectors.DefaultSelector()
         self.deaths, alarm = os.pipe()
         for descriptor in (self.deaths, alarm):
@@ -88,9 +90,11 @@ class Server:
         self.selector.register(self.deaths, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        self._fork_ahead()
         while True:
-            for key, _ in self.selector.select():
+            events = self.selector.select(IDLE if self.may_fork_ahead else None)
+            if not events:
+                self._fork_ahead()
+            for key, _ in events:
                 if key.fileobj is self.control:
                     if not self._take_job():
                         return self._kill_all()
@@ -118,7 +122,7 @@ class Server:
             self.selector.register(watched, selectors.EVENT_READ, pid)
         os.close(document)
         os.close(answers)
-        self._fork_ahead()
+        self.may_fork_ahead = True
         return True
 
     def _handed_on(self, message: bytes, descriptors: Sequence[int]) -> int:
@@ -132,18 +136,19 @@ class Server:
     def _fork_ahead(self) -> None:
         """Have a child that waits for the next job, so that its start is no part of the time a document takes. If it
         dies, the next job gets another: one that cannot live is not started again and again."""
+        self.may_fork_ahead = False
         with contextlib.suppress(OSError):
-            self.waiting = self._forked()
+            self.waiting = self._forked(ahead=True)
 
-    def _forked(self) -> Waiting:
-        """A new child. Raises `OSError`."""
+    def _forked(self, *, ahead: bool = False) -> Waiting:
+        """A new child; with time to prepare itself where it is `ahead` of its job. Raises `OSError`."""
         server = os.getpid()
         control, childs_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with childs_end, contextlib.ExitStack() as unless_forked:
             unless_forked.callback(control.close)
             pid = os.fork()
             if pid == 0:
-                child.run(childs_end.fileno(), self.kinds, server)  # which does not return
+                child.run(childs_end.fileno(), self.kinds, server, ahead=ahead)  # which does not return
             unless_forked.pop_all()
         return Waiting(pid, control)
 
