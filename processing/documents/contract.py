@@ -125,7 +125,7 @@ class Warming(Protocol):
     """A format whose first file takes longer than the next ones."""
 
     def warm(self) -> None:
-        """Read a small file of its own. It is called in a child that waits for its document."""
+        """Read a small file of its own. The sandbox's server calls it, and a child that waits for its document."""
         ...
 
 

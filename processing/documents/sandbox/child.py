@@ -111,7 +111,7 @@ def _let_go_of_everything_but(kept: int) -> None:
 
 
 def _warm(kinds: Iterable[Format]) -> None:
-    """What a format's first file takes longer than the next ones is spent before there is a document."""
+    """Make what a first file needs this process's own, so that the kernel need not while there is a document."""
     for kind in kinds:
         if isinstance(kind, Warming):
             with contextlib.suppress(Exception):

@@ -5,7 +5,7 @@
 It is exec'd with a clean environment and one socket, its standard input. A message on it is a job (JSON) with three
 descriptors: the document, the child's end of the answers, the server's end of the outcome. A client that closes the
 outcome takes the job back, and the child is killed; a client that ends closes the control socket, and the server ends.
-It parses nothing itself, so that it lives; the job goes on to the child that waits for it.
+It parses no document itself, so that it lives; the job goes on to the child that waits for it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from processing.documents import registry
-from processing.documents.contract import Format
+from processing.documents.contract import Format, Warming
 from processing.documents.sandbox import child
 from processing.documents.sandbox.wire import EXTRA_FORMATS
 
@@ -53,6 +53,9 @@ def _warm(kinds: dict[str, Format]) -> None:
         for module in kind.modules:
             with contextlib.suppress(ImportError):
                 importlib.import_module(module)
+        if isinstance(kind, Warming):
+            with contextlib.suppress(Exception):
+                kind.warm()
     gc.collect()
     gc.freeze()
 
