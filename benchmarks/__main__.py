@@ -7,7 +7,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from benchmarks import (
 from benchmarks.table import HEAD, Row
 
 CORPUS = Path("../shared/corpus")
-MEASUREMENTS: Mapping[str, Callable[[], list[Row]]] = {
+MEASUREMENTS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "latency": latency.rows,
     "claiming": claiming.rows,
     "throughput": throughput.rows,
@@ -73,12 +73,12 @@ def main() -> int:
     load = os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before the start {load:.1f}\n")
     print(HEAD, flush=True)
-    own = {
+    own: dict[str, Callable[[], Iterable[Row]]] = {
         "answering": partial(answering.rows, arguments.litellm),
         "reading": partial(reading.rows, arguments.corpus),
         "peers": partial(peers.rows, arguments.corpus, arguments.peers),
     }
-    measurements: dict[str, Callable[[], list[Row]]] = {**MEASUREMENTS, **own}
+    measurements = {**MEASUREMENTS, **own}
     failed = 0
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)

@@ -8,8 +8,16 @@ from decimal import Decimal
 
 def same_number(answer: str, truth: str) -> bool:
     """Exactly one number in the answer, and it is the true one, however either is written."""
-    found = {number for number in map(as_number, re.findall(r"[.,]?\d[\d.,'\s]*\d|\d", answer)) if number is not None}
-    return found == {as_number(re.sub(r"[^\d.,]", "", truth))}
+    return _numbers(answer) == {as_number(re.sub(r"[^\d.,]", "", truth))}
+
+
+def holds_number(text: str, truth: str) -> bool:
+    """The true number is among those of the text, whatever else stands there."""
+    return as_number(re.sub(r"[^\d.,]", "", truth)) in _numbers(text) | _numbers(text.replace(" ", "|"))
+
+
+def _numbers(text: str) -> set[Decimal]:
+    return {number for number in map(as_number, re.findall(r"[.,]?\d[\d.,'\s]*\d|\d", text)) if number is not None}
 
 
 def as_number(text: str) -> Decimal | None:
@@ -40,12 +48,17 @@ def same_date(answer: str, truth: str) -> bool:
     return bool(days(answer) & days(truth))
 
 
+def holds_date(text: str, truth: str) -> bool:
+    """The true day is written somewhere in the text; the time may be written right behind it."""
+    words = re.findall(r"\d+", _with_months_as_numbers(text))
+    whole = re.findall(r"\d{1,2}\D\d{1,2}\D\d{4}|\d{4}\D\d{1,2}\D\d{1,2}", text)
+    written = [*words, *whole, *(" ".join(words[place : place + 3]) for place in range(len(words) - 2))]
+    return any(days(each) & days(truth) for each in written)
+
+
 def days(text: str) -> set[tuple[int, ...]]:
     """Every (year, month, day) that `text` may mean."""
-    text = text.lower()
-    for number, names in enumerate(_MONTHS, start=1):
-        text = re.sub(rf"(?<![a-z])(?:{names})\w*", f" {number} ", text)
-    parts = [int(part) for part in re.findall(r"\d+", text)]
+    parts = [int(part) for part in re.findall(r"\d+", _with_months_as_numbers(text))]
     if len(parts) == 1:
         packed = str(parts[0]).zfill(8)
         parts = [int(packed[:2]), int(packed[2:4]), int(packed[4:])]
@@ -54,6 +67,13 @@ def days(text: str) -> set[tuple[int, ...]]:
     first, second, third = parts[:3]
     orders = [(first, second, third)] if first > 31 else [(third, second, first), (third, first, second)]
     return {(year + 2000 if year < 100 else year, month, day) for year, month, day in orders}
+
+
+def _with_months_as_numbers(text: str) -> str:
+    text = text.lower()
+    for number, names in enumerate(_MONTHS, start=1):
+        text = re.sub(rf"(?<![a-z])(?:{names})\w*", f" {number} ", text)
+    return text
 
 
 def same_name(answer: str, truth: str) -> bool:

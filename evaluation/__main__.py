@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +38,8 @@ def main() -> int:
     if not options.corpus.is_dir():
         print(f"There is no corpus at {options.corpus}: nothing was measured. Say where it is with --corpus.")
         return 0
+    # By way of every `finally`, so that no service is left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return EVALUATIONS[options.name].run(options)
 
 

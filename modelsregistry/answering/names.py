@@ -18,8 +18,14 @@ _BUYER_LABELS = phrases(
     "bill to(?: address)?|billed to|billing address|invoice to|customer(?: name)?|client|buyer|sold to|ship to|"
     "guest name|"
     "kunde|rechnungsempfanger|rechnungsadresse|kaufer|acheteur|facture a|klant|factuuradres|cliente|nabywca|attn|"
-    "shipping address"
+    "shipping address|delivery address|deliver to|lieferadresse|adresse de livraison|afleveradres"
 )
+_BUYER_ALONE = re.compile(rf"(?:{_BUYER_LABELS.pattern})\s*(?:[:：]|$)")
+_REGISTERED = phrases(
+    "registered office|registered address|corporate office|head office|siege social|sitz der gesellschaft|sede legale|"
+    "domicilio social|sede social|maatschappelijke zetel|statutaire zetel|siedziba"
+)
+_SOLD_BY = re.compile(r"\b(?:sold|issued|provided|supplied) by (?=\w)")
 LEGAL_FORMS = re.compile(
     r"(?<!\w)(?:sdn\.?\s?bhd|s/b|bhd|plt|ltd|limited|llc|llp|inc|corp|corporation|gmbh|ag|kg|ug|e\.k|b\.?v|n\.v|s\.?a|"
     r"s\.?a\.?s|s\.?a\.?r\.?l|s\.?r\.?l|s\.p\.a|spa|sp\.? z o\.?o|a\.s|oy|ab|pte|pvt|co\.|(?<=\w )company)(?!\w)"
@@ -38,6 +44,8 @@ _NOT_A_NAME = re.compile(
     r"details|notes?|terms|payment|subtotal|dear|please|summary|ship to|bill to)\b"
 )
 _HEAD_LINES = 12
+_BLOCK = 5
+"""Lines that an address has at most."""
 _MOST_LINES = 120
 _ENOUGH = 1.5
 _ENOUGH_IN_PROSE = 4.0
@@ -93,17 +101,48 @@ def _trim(text: str, start: int) -> tuple[int, int]:
 
 
 def _from_head(lines: Sequence[Line]) -> tuple[Line, int, int] | None:
-    """The likeliest name on the first page: near the top, with a legal form, echoed by a web or mail address."""
+    """The likeliest name on the first page: near the top, with a legal form, echoed by a web or mail address, over the
+    company's own registered office; not in the address of the customer."""
     if not lines:
         return None
     head = [line for line in lines if line.page is lines[0].page][:_MOST_LINES]
     domains = {name for line in head for name in _domains(line.text)}
-    ranked = [(_rank(line, place, domains), -place, line) for place, line in enumerate(head)]
+    addressed = _addressed(head)
+    ranked = [
+        (_rank(line, place, domains) + _standing(head, place), -place, line)
+        for place, line in enumerate(head)
+        if place not in addressed
+    ]
+    if not ranked:
+        return None
     best = max(ranked, key=lambda entry: entry[:2])
     sums = any(value.sure for line in head for value in amounts(line.text))
     if best[0] < (_ENOUGH if sums else _ENOUGH_IN_PROSE):
         return None
     return best[2], *_name_span(best[2].text)
+
+
+def _addressed(head: Sequence[Line]) -> set[int]:
+    """The places of the lines that hold the customer: those with his label, and the block that follows."""
+    found: set[int] = set()
+    for place, line in enumerate(head):
+        if not _BUYER_ALONE.match(line.folded.lstrip(" |*#_-")):
+            continue
+        found.add(place)
+        for after in range(place + 1, min(place + 1 + _BLOCK, len(head))):
+            apart = head[after].page.text[head[after - 1].end : head[after].start].count("\n") > 1
+            if apart and (after > place + 1 or ":" in line.text.rstrip(" :*")):
+                break
+            found.add(after)
+    return found
+
+
+def _standing(head: Sequence[Line], place: int) -> float:
+    """What the neighbours tell: a company's name stands over its registered office, and seldom in a table."""
+    rank = -3.0 if len(head[place].cells) > 2 else 0.0
+    if place + 1 < len(head) and _REGISTERED.match(head[place + 1].folded.lstrip(" |*#_-")):
+        rank += 4.0
+    return rank
 
 
 def _domains(text: str) -> list[str]:
@@ -137,5 +176,7 @@ def _rank(line: Line, place: int, domains: set[str]) -> float:
 
 def _name_span(text: str) -> tuple[int, int]:
     start, end = _trim(text, len(text) - len(text.lstrip(" #*_|")))
+    if seller := _SOLD_BY.search(fold(text), start, end):
+        start = seller.end()
     parts = re.search(r"\s+[-–|]\s+|\s*\((?=[^)]*\d)", text[start:end])
     return (start, start + parts.start()) if parts and parts.start() > 2 else (start, end)

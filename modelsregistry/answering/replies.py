@@ -39,11 +39,12 @@ _MARK = re.compile(r"^\s*(?:[-*•◦▪●–\ue000-\uf8ff]|\(?\d{1,2}[.)])\s+"
 
 
 def evidence(line: Line, start: int, end: int, label_line: Line | None = None) -> str:
-    """The line around `line.text[start:end]`, with its label's line where that is near; verbatim but for blanks."""
+    """The line around `line.text[start:end]`, with its label's line where that is near; verbatim but for blanks. Line
+    breaks are kept, since only at the beginning of a line does a mark tell a heading or an item."""
     if label_line is not None and label_line.page is line.page and label_line.start != line.start:
         left, right = min(label_line.start, line.start), max(label_line.end, line.end)
         if right - left <= LONGEST_PASSAGE:
-            return squeeze(line.page.text[left:right])
+            return "\n".join(squeeze(each) for each in line.page.text[left:right].splitlines() if each.strip())
     if len(line.text) <= LONGEST_PASSAGE:
         return squeeze(line.text)
     left = max(0, start - LONGEST_PASSAGE // 2)

@@ -120,6 +120,15 @@ class Placing(Protocol):
         ...
 
 
+@runtime_checkable
+class Warming(Protocol):
+    """A format whose first file takes longer than the next ones."""
+
+    def warm(self) -> None:
+        """Read a small file of its own. The sandbox's server calls it, and a child that waits for its document."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Enclosed:
     """A file inside a file, with the name that it has there."""

@@ -51,11 +51,15 @@ class PageText:
 
     def lines(self) -> list[Word]:
         """The lines as PDFium finds them, each as one word."""
-        return self._placed(self._spans(LINE))
+        return self._placed(self._lines)
 
     def words(self) -> list[Word]:
         """The words, in the file's order."""
         return self._placed(self._spans(WORD))
+
+    @functools.cached_property
+    def _lines(self) -> list[tuple[int, int]]:
+        return self._spans(LINE)
 
     def _spans(self, patterns: tuple[re.Pattern[str], re.Pattern[str]]) -> list[tuple[int, int]]:
         found = [match.span() for match in patterns[self.text.isascii()].finditer(self.text)]
@@ -127,12 +131,16 @@ class PageText:
         return bool(heights) and len(self.gaps(LOOSE * heights[len(heights) // 2])) >= MANY_GAPS
 
     def _pieces(self) -> list[Box]:
-        """The boxes of the pieces that PDFium finds, in the file's order; they fit the letters closely."""
+        """The boxes of the pieces that PDFium finds, in the file's order; they fit the letters closely. None where they
+        are no more than the lines: then each line is one piece, as on most pages."""
         if self._found is None:
             import pypdfium2.raw as pdfium
 
             handle = self._handle.raw
-            count = max(0, pdfium.FPDFText_CountRects(handle, 0, -1))
+            count = pdfium.FPDFText_CountRects(handle, 0, -1)
+            if count <= len(self._lines):
+                self._found = []
+                return self._found
             found = (ctypes.c_double * (4 * count))()
             fetch, page = _fetcher("FPDFText_GetRect", 4), ctypes.cast(handle, ctypes.c_void_p).value
             first = ctypes.addressof(found)

@@ -26,3 +26,13 @@ def test_it_works(name: str, tmp_path: Path) -> None:
     assert took["pages"] == 2, done.stderr
     assert took["seconds"] > 0
     assert took["mb"] > 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory apart from its parent's")
+def test_memory_of_the_process_that_starts_a_reader_is_not_counted(tmp_path: Path) -> None:
+    document = tmp_path / "good.pdf"
+    document.write_bytes(samples.pdf(samples.INVOICE))
+    command = [sys.executable, str(READER), "pypdfium2", str(document)]
+    start = f"held = bytearray(300_000_000); import subprocess; subprocess.run({command})"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, timeout=100)
+    assert json.loads(done.stdout)["mb"] < 200, done.stderr

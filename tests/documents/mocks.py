@@ -154,6 +154,9 @@ class Mock:
     media_type = "application/x-mock"
     modules = ()
 
+    def warm(self):
+        raise RuntimeError("A format that cannot be warmed is read all the same.")
+
     def matches(self, head):
         return True
 

@@ -43,6 +43,12 @@ def test_it_works() -> None:
     ]
 
 
+def test_the_small_file_that_is_read_ahead_has_text_to_be_placed() -> None:
+    FORMAT.warm()
+    (page,) = read(module.SMALL_FILE)
+    assert (page.text, page.method) == ("A line of text.\nAnd another line.", "text")
+
+
 def test_a_page_comes_with_its_picture_if_wanted() -> None:
     from PIL import Image
 

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from processing.documents import registry
 from processing.documents.contract import Page, ReadOptions
 from processing.documents.limits import MIB, Limits
-from processing.documents.sandbox import Sandbox
+from processing.documents.sandbox import Sandbox, wire
 from processing.documents.sandbox.child import Job
 from processing.errors import DeadlineExceeded, DocumentFailed, InvalidInput
 from tests.documents import locked, mocks
@@ -264,6 +265,38 @@ def test_a_server_that_was_killed_is_replaced(sandbox: Sandbox) -> None:
     assert sandbox.server_pid != first
 
 
+def waiting_for(sandbox: Sandbox) -> int:
+    """The child that waits for the next job of the sandbox's server, once it is there."""
+    server, end = psutil.Process(sandbox.server_pid), soon(30)
+    while not (children := server.children()):
+        assert time.monotonic() < end, "no child waits"
+        time.sleep(0.01)
+    return children[0].pid
+
+
+def test_a_child_waits_for_the_next_document(sandbox: Sandbox) -> None:
+    assert read_text(sandbox) == ["hello"]
+    waiting = waiting_for(sandbox)
+    with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=soon()) as reading:
+        assert int(next(reading).text) == waiting
+
+
+def test_a_child_that_dies_while_it_waits_takes_no_document_with_it(sandbox: Sandbox) -> None:
+    for _ in range(3):
+        assert read_text(sandbox) == ["hello"]
+        waiting = waiting_for(sandbox)
+        os.kill(waiting, signal.SIGKILL)
+        wait_for_end(waiting)
+    assert read_text(sandbox) == ["hello"]
+
+
+def test_a_waiting_child_ends_with_its_server(sandbox: Sandbox) -> None:
+    read_text(sandbox)
+    waiting = waiting_for(sandbox)
+    sandbox.close()
+    wait_for_end(waiting)
+
+
 def test_a_child_dies_with_its_server(sandbox: Sandbox) -> None:
     with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=soon()) as reading:
         pid = int(next(reading).text)
@@ -279,7 +312,7 @@ def test_nothing_is_left_when_the_client_is_killed() -> None:
     code = """
 import io, json, signal, time
 from processing.documents.contract import ReadOptions
-from processing.documents.sandbox import Sandbox
+from processing.documents.sandbox import Sandbox, wire
 from tests.documents import locked, mocks
 sandbox = Sandbox(["tests.documents.mocks"])
 with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=time.monotonic() + 60) as reading:
@@ -300,7 +333,7 @@ def test_a_forked_process_has_a_server_of_its_own(sandbox: Sandbox) -> None:
 import io, os, sys, time
 from processing.documents import registry
 from processing.documents.contract import ReadOptions
-from processing.documents.sandbox import Sandbox
+from processing.documents.sandbox import Sandbox, wire
 sandbox = Sandbox()
 def read():
     kind = registry.named("txt")
@@ -336,3 +369,60 @@ def test_any_number_of_pages_may_be_asked_for() -> None:
     packed = json.dumps(job.packed())
     assert len(packed) < 2000
     assert Job.unpacked(json.loads(packed)) == job
+
+
+class CountingSocket:
+    """Keeps what each call sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.sent.append(bytes(data))
+
+
+def sender_over(socket: CountingSocket) -> wire.Sender:
+    return wire.Sender(socket)  # type: ignore[arg-type]
+
+
+def test_pages_that_follow_one_another_quickly_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(wire.time, "monotonic", lambda: now)
+    socket = CountingSocket()
+    sender = sender_over(socket)
+    sender.send_page({"number": 1}, b"one")
+    assert len(socket.sent) == 1, "the first page waits for nothing"
+    sender.send_page({"number": 2}, b"two")
+    sender.send_page({"number": 3}, b"three")
+    assert len(socket.sent) == 1
+    now += 1
+    sender.send_page({"number": 4}, b"four")
+    assert len(socket.sent) == 2
+    assert all(text in socket.sent[1] for text in (b"two", b"three", b"four"))
+
+
+def test_no_page_waits_behind_another_message_or_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire.time, "monotonic", lambda: 100.0)
+    socket = CountingSocket()
+    sender = sender_over(socket)
+    sender.send_page({"number": 1}, b"one")
+    sender.send_page({"number": 2}, b"two")
+    sender.send({"kind": wire.RECOGNITION})
+    assert len(socket.sent) == 2
+    assert b"two" in socket.sent[1]
+    assert wire.RECOGNITION.encode() in socket.sent[1]
+    sender.send_page({"number": 3}, b"three")
+    assert len(socket.sent) == 3
+
+
+def test_large_pages_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire.time, "monotonic", lambda: 100.0)
+    socket = CountingSocket()
+    sender = sender_over(socket)
+    sender.send_page({"number": 1}, b"one")
+    for _ in range(4):
+        sender.send_page({"number": 2}, b"x" * (wire.CHUNK - 1))
+    assert sum(map(len, socket.sent)) >= 3 * wire.CHUNK
+    large = b"y" * (2 * wire.CHUNK)
+    sender.send_page({"number": 3}, large)
+    assert socket.sent[-1] == large

@@ -119,6 +119,15 @@ def test_an_address_is_not_taken_for_a_number() -> None:
             "Invoice\nYour order\nTotal 5.00\nBlue Interior\n4557 Silva St\nhttp://www.blue-interior.com",
             "Blue Interior",
         ),
+        ("Bill to:\nHarbour Corp\n1 Quay\n\nINVOICE\nBlue Interior\nTotal 5.00", "Blue Interior"),
+        ("Bill to:\n\n### Attn: Harbour Ltd, 1 Quay\n\nBlue Interior\nTotal 5.00", "Blue Interior"),
+        ("Customer service: 555\nBRIGHTWATER LTD\nTotal 5.00", "BRIGHTWATER LTD"),
+        (
+            "Jane Miller\n1 Quay\nInvoice 17\nTotal 5.00\nThank you\nBLUE INTERIOR\nRegistered office: 4557 Silva St",
+            "BLUE INTERIOR",
+        ),
+        ("Invoice 17\nTotal 5.00\nAll services are sold by Blue Interior, Inc.", "Blue Interior, Inc."),
+        ("| Hotel details | In | Out |\n|---|---|---|\n| A | 1 May | 2 May |\nBlue Bay\nTotal 5.00", "Blue Bay"),
     ],
 )
 def test_the_company_is_named(text: str, name: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from modelsregistry.answering.answer import answer as answer_by_evidence
 from modelsregistry.contract import GenerationResult, Passage, SourcePage, Usage
 from processing.pipeline import evidence
 
@@ -23,6 +26,21 @@ def test_it_works() -> None:
 def test_a_passage_that_is_not_on_its_page_is_not_cited() -> None:
     invented = (Passage(1, "Total amount due: 108.00 EUR", 0.9), Passage(2, "Total: 999", 0.9), Passage(9, "x", 1.0))
     assert evidence.citations(answer("108.00 EUR", invented), PAGES) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "cited"),
+    [
+        ("Invoice number\n\n## 4711-A\n\nThank you", "Invoice number 4711-A"),
+        ("- Invoice number:\n- 4711-A\n- Thank you", "Invoice number: 4711-A"),
+        ("| Invoice number | Date |\n| --- | --- |\n| 4711-A | 3 May |", "Invoice number Date 4711-A 3 May"),
+    ],
+)
+def test_a_label_and_a_value_on_lines_of_their_own_are_cited_together(page: str, cited: str) -> None:
+    pages = (SourcePage(1, page),)
+    found = answer_by_evidence("What is the invoice number?", pages, lambda: None)
+    (citation,) = evidence.citations(answer(found.text, found.passages), pages)
+    assert (citation["page"], " ".join(citation["text"].split())) == (1, cited)
 
 
 def test_evidence_is_looked_for_when_the_model_names_none() -> None:

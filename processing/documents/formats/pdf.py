@@ -34,6 +34,17 @@ INK_CONTRAST = 40
 GLANCE_SIDE = 200
 SLACK = 1e-6  # pixels
 
+SMALL_FILE = b"""%PDF-1.4
+1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj
+2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj
+3 0 obj <</Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R
+/Resources <</Font <</F <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>> >> >> >> endobj
+4 0 obj <</Length 78>> stream
+BT /F 12 Tf 72 720 Td (A line of text.) Tj 0 -14 Td (And another line.) Tj ET
+endstream endobj
+trailer <</Root 1 0 R>>
+"""
+
 
 class Pdf:
     """A PDF, opened from the page cache rather than from a copy in memory."""
@@ -42,6 +53,11 @@ class Pdf:
     extensions: ClassVar[tuple[str, ...]] = ("pdf",)
     media_type: ClassVar[str] = "application/pdf"
     modules: ClassVar[tuple[str, ...]] = ("pypdfium2", "PIL.Image", "PIL.JpegImagePlugin")
+
+    def warm(self) -> None:
+        """PDFium loads its fonts and tables with the first page."""
+        for _ in self.read(io.BytesIO(SMALL_FILE), ReadOptions(ocr=False), Limits()).pages:
+            pass
 
     def matches(self, head: bytes) -> bool:
         """Readers tolerate some bytes before the signature, unless they are the signature of something else."""

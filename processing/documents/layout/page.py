@@ -52,7 +52,7 @@ def plain(lines: Sequence[Word], height: float, gaps: Callable[[float], list[tup
 
     `gaps` tells where rows are broken by a gap of at least so many points.
     """
-    if any(abs(line.rise) > VERTICAL * abs(line.run) for line in lines if len(line.text) > 2):
+    if any(abs(line.rise) > VERTICAL * abs(line.run) for line in lines if line.rise and len(line.text) > 2):
         return None
     made = [piece([line]) for line in lines]
     size = _size(made)
@@ -72,25 +72,25 @@ def _is_broken(lines: Sequence[Piece], gaps: list[tuple[float, float]]) -> bool:
 
 def _is_simple(lines: Sequence[Piece], size: float) -> bool:
     """Whether lines hold no cells and each stands below the one before it, or at the top of the next column."""
-    widths = sorted((each.x1 - each.x0) / (len(each.text) * each.height) for each in lines if each.height > 0)
+    widths = sorted([(each.x1 - each.x0) / (len(each.text) * each.height) for each in lines if each.height > 0])
     usual = widths[len(widths) // 2] if widths else 0.0
     most = min(WIDE, WIDER * usual)
     odd = jumps = 0
-    last: Piece | None = None
+    last: float | None = None
     right = 0.0
     for each in lines:
-        long = len(each.text) > SHORT
-        if each.height <= 0 or (long and each.height > TALL * size and each.x1 - each.x0 < 0.5 * len(each.text) * size):
+        height, width, letters, middle = each.height, each.x1 - each.x0, len(each.text), (each.y0 + each.y1) / 2
+        if height <= 0 or (letters > SHORT and height > TALL * size and width < 0.5 * letters * size):
             return False
-        odd += len(each.text) > 3 and each.x1 - each.x0 > most * len(each.text) * each.height
-        if last is not None and each.middle < last.middle + 0.3 * min(size, each.height):
+        odd += letters > 3 and width > most * letters * height
+        if last is not None and middle < last + 0.3 * (height if height < size else size):
             jumps += 1
-            odd += each.middle > last.middle - size
-            if each.middle < last.middle - size and each.x0 < right:
+            odd += middle > last - size
+            if middle < last - size and each.x0 < right:
                 return False
             right = 0.0
-        right = max(right, each.x1)
-        last = each
+        right = each.x1 if each.x1 > right else right
+        last = middle
         if odd > MOST_ODD or jumps > MOST_JUMPS:
             return False
     return True

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
+import json
 import os
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from processing.documents import enclosures, ocr, page_picture
-from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument
+from processing.documents.contract import Format, Page, ReadOptions, UnreadableDocument, Warming
 from processing.documents.limits import Limits
 from processing.documents.sandbox import wire
 
 PR_SET_PDEATHSIG = 1
 OOM_SCORE = "900"
+MAX_JOB = 128 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,18 +69,21 @@ def _numbers(spans: Iterable[list[int]]) -> frozenset[int]:
     return frozenset(number for first, last in spans for number in range(first, last + 1))
 
 
-def run(job: Job, kind: Format, document: int, answers: int, server: int) -> NoReturn:
-    """Be the child, from the fork to the end. `document` and `answers` are the descriptors that it keeps."""
+def run(control: int, kinds: Mapping[str, Format], server: int, *, ahead: bool) -> NoReturn:
+    """Be the child, from the fork to the end. Its job comes by the descriptor `control`, with those of the document and
+    of the answers; if it is `ahead` of it, there is time to prepare."""
     status = 1
     try:
         gc.disable()
         _die_with(server)
-        _let_go_of_everything_but(document, answers)
-        stream = socket.socket(fileno=answers)
-        stream.settimeout(None)
+        _let_go_of_everything_but(control)
+        if ahead:
+            _warm(kinds.values())
+        job, document, stream = _awaited(control)
         _take_limits(job)
-        ocr.wait_before_loading(lambda: _wait_for_turn(stream))
-        _answer(job, kind, _reopened(document), stream)
+        sender = wire.Sender(stream)
+        ocr.wait_before_loading(lambda: _wait_for_turn(stream, sender))
+        _answer(job, kinds[job.format], _reopened(document), sender)
         status = 0
     finally:
         os._exit(status)
@@ -95,16 +101,33 @@ def _die_with(server: int) -> None:
         os._exit(1)
 
 
-def _let_go_of_everything_but(*kept: int) -> None:
+def _let_go_of_everything_but(kept: int) -> None:
     """Close the server's control socket above all: through it come the documents of others."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    start = 3
-    for descriptor in sorted(kept):
-        os.closerange(start, descriptor)
-        start = descriptor + 1
-    os.closerange(start, max(start, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(kept + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+
+
+def _warm(kinds: Iterable[Format]) -> None:
+    """Make what a first file needs this process's own, so that the kernel need not while there is a document."""
+    for kind in kinds:
+        if isinstance(kind, Warming):
+            with contextlib.suppress(Exception):
+                kind.warm()
+
+
+def _awaited(control: int) -> tuple[Job, int, socket.socket]:
+    """The job, its document and the way for the answers, which are all that is open from then on."""
+    with socket.socket(fileno=control) as waiting:
+        message, descriptors, _, _ = socket.recv_fds(waiting, MAX_JOB, 2)
+    if not message:
+        os._exit(0)  # The server has gone.
+    document, answers = descriptors
+    stream = socket.socket(fileno=answers)
+    stream.settimeout(None)
+    return Job.unpacked(json.loads(message)), document, stream
 
 
 def _take_limits(job: Job) -> None:
@@ -120,9 +143,9 @@ def _take_limits(job: Job) -> None:
         resource.setrlimit(what, (soft, top))
 
 
-def _wait_for_turn(stream: socket.socket) -> None:
+def _wait_for_turn(stream: socket.socket, sender: wire.Sender) -> None:
     """Ask the client for a turn at text recognition, and wait for the byte that grants it."""
-    wire.send(stream, {"kind": wire.RECOGNITION})
+    sender.send({"kind": wire.RECOGNITION})
     if not stream.recv(1):
         os._exit(1)  # The client has gone.
 
@@ -138,26 +161,26 @@ def _reopened(document: int) -> BinaryIO:
     return os.fdopen(own, "rb")
 
 
-def _answer(job: Job, kind: Format, file: BinaryIO, stream: socket.socket) -> None:
+def _answer(job: Job, kind: Format, file: BinaryIO, sender: wire.Sender) -> None:
     try:
         if job.verb == "inspect":
-            wire.send(stream, {"kind": "inspected", "pages": _inspected(job, kind, file)})
+            sender.send({"kind": "inspected", "pages": _inspected(job, kind, file)})
             return
         if job.verb == "show":
             picture = page_picture.of(kind, file, job.number, job.passages, job.options, job.limits)
-            wire.send(stream, {"kind": "picture", "rectangles": picture.rectangles}, picture.png)
+            sender.send({"kind": "picture", "rectangles": picture.rectangles}, picture.png)
             return
         contents = enclosures.contents(kind, file, job.options, job.limits)
-        wire.send(stream, {"kind": "opened", "pages": contents.page_count})
+        sender.send({"kind": "opened", "pages": contents.page_count})
         for page in contents.pages:
-            _send_page(stream, page)
-        wire.send(stream, {"kind": "end"})
+            _send_page(sender, page)
+        sender.send({"kind": "end"})
     except UnreadableDocument as error:
-        wire.send(stream, {"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
+        sender.send({"kind": "failed", "code": error.code, "detail": error.detail, "cause": _cause(error)})
     except MemoryError:
-        wire.send(stream, {"kind": "failed", "code": "memory_limit", "cause": "MemoryError"})
+        sender.send({"kind": "failed", "code": "memory_limit", "cause": "MemoryError"})
     except Exception as error:  # noqa: BLE001 - what a parser raises at a hostile file is told, not classified
-        wire.send(stream, {"kind": "failed", "code": "document_broken", "cause": type(error).__name__})
+        sender.send({"kind": "failed", "code": "document_broken", "cause": type(error).__name__})
 
 
 def _inspected(job: Job, kind: Format, file: BinaryIO) -> int | None:
@@ -173,7 +196,7 @@ def _cause(error: UnreadableDocument) -> str:
     return type(error.__cause__ or error).__name__
 
 
-def _send_page(stream: socket.socket, page: Page) -> None:
+def _send_page(sender: wire.Sender, page: Page) -> None:
     text = page.text.encode("utf-8", "replace")
     header = {"kind": "page", "number": page.number, "method": page.method, "text": len(text), "image": page.image_type}
-    wire.send(stream, header, text + (page.image or b""))
+    sender.send_page(header, text + (page.image or b""))

@@ -17,6 +17,7 @@ RECOGNITION = "recognition"  # the kind of the message by which a child asks for
 TURN = b"\1"  # the reply to it, and all that a client ever sends
 MAX_HEADER = 64 * 1024
 CHUNK = 256 * 1024
+TOGETHER = 0.01  # seconds within which pages go together
 
 
 class BrokenStreamError(Exception):
@@ -27,12 +28,41 @@ class TooMuchError(Exception):
     """The other side announced a body beyond what it may send."""
 
 
-def send(stream: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
-    """Send at once: a page that has been read is not held back while the next one takes its time."""
-    packed = json.dumps(header, separators=(",", ":")).encode()
-    stream.sendall(LENGTHS.pack(len(packed), len(body)) + packed + (body if len(body) < CHUNK else b""))
-    if len(body) >= CHUNK:
-        stream.sendall(body)
+class Sender:
+    """The child's end. Pages that follow one another quickly go together, since every call wakes the client: none is
+    held back longer than the next one takes."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+        self._held = bytearray()
+        self._last = 0.0
+
+    def send(self, header: dict[str, Any], body: bytes = b"") -> None:
+        """Send a message at once, and the pages before it. The page that comes next is not held back."""
+        self._hold(header, body)
+        self._flush()
+        self._last = 0.0
+
+    def send_page(self, header: dict[str, Any], body: bytes) -> None:
+        self._hold(header, body)
+        now = time.monotonic()
+        if now - self._last >= TOGETHER or len(self._held) >= CHUNK:
+            self._flush()
+            self._last = now
+
+    def _hold(self, header: dict[str, Any], body: bytes) -> None:
+        packed = json.dumps(header, separators=(",", ":")).encode()
+        start = LENGTHS.pack(len(packed), len(body)) + packed
+        if len(body) < CHUNK:
+            self._held += start + body
+        else:
+            self._held += start
+            self._flush()
+            self._stream.sendall(body)
+
+    def _flush(self) -> None:
+        self._stream.sendall(self._held)
+        self._held.clear()
 
 
 class Receiver:
