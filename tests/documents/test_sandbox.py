@@ -268,7 +268,7 @@ def test_a_server_that_was_killed_is_replaced(sandbox: Sandbox) -> None:
 def waiting_for(sandbox: Sandbox) -> int:
     """The child that waits for the next job of the sandbox's server, once it is there."""
     server, end = psutil.Process(sandbox.server_pid), soon(30)
-    while not (children := server.children()):
+    while not (children := [each for each in server.children() if each.name() == "api-v2 reader"]):
         assert time.monotonic() < end, "no child waits"
         time.sleep(0.01)
     return children[0].pid
@@ -279,6 +279,8 @@ def test_a_child_waits_for_the_next_document(sandbox: Sandbox) -> None:
     waiting = waiting_for(sandbox)
     with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=soon()) as reading:
         assert int(next(reading).text) == waiting
+        assert psutil.Process(waiting).name() == "api-v2 reading"
+        assert waiting_for(sandbox) != waiting
 
 
 def test_a_child_that_dies_while_it_waits_takes_no_document_with_it(sandbox: Sandbox) -> None:
@@ -312,7 +314,7 @@ def test_nothing_is_left_when_the_client_is_killed() -> None:
     code = """
 import io, json, signal, time
 from processing.documents.contract import ReadOptions
-from processing.documents.sandbox import Sandbox, wire
+from processing.documents.sandbox import Sandbox
 from tests.documents import locked, mocks
 sandbox = Sandbox(["tests.documents.mocks"])
 with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=time.monotonic() + 60) as reading:
@@ -333,7 +335,7 @@ def test_a_forked_process_has_a_server_of_its_own(sandbox: Sandbox) -> None:
 import io, os, sys, time
 from processing.documents import registry
 from processing.documents.contract import ReadOptions
-from processing.documents.sandbox import Sandbox, wire
+from processing.documents.sandbox import Sandbox
 sandbox = Sandbox()
 def read():
     kind = registry.named("txt")

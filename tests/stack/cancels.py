@@ -23,7 +23,7 @@ from reportlab.pdfgen.canvas import Canvas
 from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
-from tests.stack.processes import Parts, until
+from tests.stack.processes import Parts, readers, until
 from tests.stack.service import RunningService
 from tests.stack.test_work import PATIENCE, Caller
 
@@ -54,8 +54,7 @@ class Stage:
 
     def readers(self) -> list[int]:
         """The processes that read a document for the worker now."""
-        servers = [each for worker in self.parts.playing("worker") for each in worker.children()]
-        return [reader.pid for server in servers for reader in server.children()]
+        return [reader.pid for worker in self.parts.playing("worker") for reader in readers(worker)]
 
 
 def model_that_never_ends(upstream: StandIn, *, headers: bool, drips: bool) -> Line:

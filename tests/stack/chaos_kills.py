@@ -12,7 +12,7 @@ import psutil
 
 from tests.stack import service as stack
 from tests.stack.chaos_rows import Row, Rows
-from tests.stack.processes import PATIENCE, Parts, is_there, kill, until
+from tests.stack.processes import PATIENCE, Parts, is_there, kill, readers, until
 from tests.stack.service import RunningService
 
 _MODEST = 8.0  # seconds to wait for a worker that is in a passing state
@@ -117,7 +117,7 @@ class Killer:
         end = time.monotonic() + _MODEST
         while time.monotonic() < end:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if found := self._one_of([each for each in self._parts.playing("worker") if _readers_at_work(each)]):
+                if found := self._one_of([each for each in self._parts.playing("worker") if readers(each)]):
                     return found
         return self._calling_worker()
 
@@ -126,9 +126,9 @@ class Killer:
         end = time.monotonic() + _MODEST
         while time.monotonic() < end:
             with contextlib.suppress(psutil.NoSuchProcess):
-                servers = [it for each in self._parts.playing("worker") for it in _readers_at_work(each)]
-                if server := self._one_of(servers):
-                    return server if depth == 1 else self._one_of(server.children())
+                at_work = [it for each in self._parts.playing("worker") for it in readers(each)]
+                if reader := self._one_of(at_work):
+                    return reader.parent() if depth == 1 else reader
         return self._one_of([it for each in self._parts.playing("worker") for it in each.children()])
 
 
@@ -149,8 +149,3 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         return [process, *process.children(recursive=True)]
     return [process]
-
-
-def _readers_at_work(worker: psutil.Process) -> list[psutil.Process]:
-    """Its reader server, if that has a child."""
-    return [server for server in worker.children() if server.children()]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
-from tests.stack.processes import Parts, until
+from tests.stack.processes import Parts, readers, until
 from tests.stack.service import RunningService, running_service
 from tests.stack.test_work import PATIENCE, Caller
 
@@ -53,8 +53,7 @@ class Besieged:
 
     def readers(self) -> list[Any]:
         """The processes that read a document now."""
-        servers = [each for worker in self.parts.playing("worker") for each in worker.children()]
-        return [reader for server in servers for reader in server.children()]
+        return [reader for worker in self.parts.playing("worker") for reader in readers(worker)]
 
     def submit(self, how: str, **fields: str) -> str:
         return self.caller.submit("attack.hostile", how.encode(), **{"model": "local", **fields})

@@ -69,6 +69,14 @@ class Parts:
         return counts == [1, 1, 1, workers]
 
 
+def readers(worker: psutil.Process) -> list[psutil.Process]:
+    """The processes that read a document for a worker now; beside them one waits for the next document."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        below = [child for server in worker.children() for child in server.children()]
+        return [each for each in below if _told(each.name) == "api-v2 reading"]
+    return []
+
+
 def _told(what: Callable[[], str | list[str]]) -> str | list[str]:
     """A process's name or command; nothing of one that is gone."""
     with contextlib.suppress(psutil.NoSuchProcess):

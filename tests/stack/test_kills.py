@@ -14,7 +14,7 @@ import pytest
 from tests import samples
 from tests.modelsregistry import stand_in
 from tests.modelsregistry.stand_in import Exchange, StandIn
-from tests.stack.processes import Parts, kill, until, until_gone
+from tests.stack.processes import Parts, kill, readers, until, until_gone
 from tests.stack.service import RunningService, running_service
 from tests.stack.test_starting import wait_until_healthy_again
 from tests.stack.test_work import PATIENCE, Caller
@@ -107,11 +107,11 @@ def test_a_worker_that_has_a_document_read_and_its_readers(parts: Parts, caller:
     task = caller.submit("slow.png", samples.picture("\n".join(["Total 108.00 EUR"] * 40)), model="local")
 
     def busy() -> list[psutil.Process]:
-        return next(([each, *below] for each in parts.playing("worker") if len(below := each.children(True)) > 1), [])
+        return next(([each, *each.children(True)] for each in parts.playing("worker") if readers(each)), [])
 
-    worker, *readers = until(busy)
+    worker, *below = until(busy)
     kill(worker)
-    until_gone(*readers)
+    until_gone(*below)
     body = caller.ended(task)
     assert (body["status"], body["attempts"]) == ("completed", 2)
 
