@@ -147,12 +147,13 @@ def test_it_works(fleet: Fleet, client: httpx.Client) -> None:
         for name, host in fleet.workers.items():
             hosts.enter_context(fleet.running(name, host, "manage.py", "cluster"))
         with ThreadPoolExecutor(4) as clients:
-            tasks = list(clients.map(lambda number: submit(client, number), range(1, TASKS + 1)))
+            submitted = clients.map(lambda number: submit(client, number), range(1, TASKS + 1))
             lost = fleet.workers["worker-b"]
             at_work = "host = 'worker-b' AND status = 'processing'"
-            fleet.until(lambda: fleet.count(at_work) > 0 and fleet.count("status = 'completed'") > TASKS / 10)
-        lost.cut_off()
-        taken_over = fleet.count(at_work)
+            fleet.until(lambda: fleet.count("status = 'completed'") > TASKS / 10 and fleet.count(at_work) > 0)
+            lost.cut_off()
+            taken_over = fleet.count(at_work)
+            tasks = list(submitted)
         fleet.until(lambda: fleet.count(_OPEN) == 0)
         assert fleet.count("host = 'worker-b' AND status = 'completed'") > 0, "worker-b had done nothing"
         before = fleet.count("host = 'worker-b'")

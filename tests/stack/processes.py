@@ -56,8 +56,8 @@ class Parts:
         """`cluster` and `apiv2project.web` are children of the service's own, the others parts of the cluster."""
         if part in ("cluster", "apiv2project.web"):
             children = psutil.Process(self.service.process.pid).children()
-            return [each for each in children if part in _told(each.cmdline)]
-        return [each for each in self.service.processes() if _told(each.name) == f"api-v2 {part}"]
+            return [each for each in children if part in told(each.cmdline)]
+        return [each for each in self.service.processes() if told(each.name) == f"api-v2 {part}"]
 
     def the(self, part: str) -> psutil.Process:
         """One of them, as soon as there is one."""
@@ -73,11 +73,11 @@ def readers(worker: psutil.Process) -> list[psutil.Process]:
     """The processes that read a document for a worker now; beside them one waits for the next document."""
     with contextlib.suppress(psutil.NoSuchProcess):
         below = [child for server in worker.children() for child in server.children()]
-        return [each for each in below if _told(each.name) == "api-v2 reading"]
+        return [each for each in below if told(each.name) == "api-v2 reading"]
     return []
 
 
-def _told(what: Callable[[], str | list[str]]) -> str | list[str]:
+def told(what: Callable[[], str | list[str]]) -> str | list[str]:
     """A process's name or command; nothing of one that is gone."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return what()

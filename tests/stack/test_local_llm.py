@@ -10,7 +10,7 @@ import pytest
 
 from tests import samples
 from tests.modelsregistry import tiny_model
-from tests.stack.processes import kill, until, until_gone
+from tests.stack.processes import kill, told, until, until_gone
 from tests.stack.service import RunningService, environment_for, running_service
 from tests.stack.test_work import Caller
 
@@ -35,7 +35,7 @@ def caller(service: RunningService) -> Caller:
 
 
 def keeper(service: RunningService) -> psutil.Process:
-    return until(lambda: next((each for each in service.processes() if "local_llm" in each.cmdline()), None))
+    return until(lambda: next((each for each in service.processes() if "local_llm" in told(each.cmdline)), None))
 
 
 def server(service: RunningService) -> psutil.Process:
@@ -120,5 +120,5 @@ def test_it_ends_with_the_service_and_is_not_offered_without_it(
     assert not held.is_running()
     with running_service(service.data_dir, API_V2_LOCAL_LLM="off") as again:
         assert not offered(Caller(again, key=caller.http.headers["authorization"].removeprefix("Bearer ")))
-        assert not [each for each in again.processes() if "local_llm" in each.cmdline()]
+        assert not [each for each in again.processes() if "local_llm" in told(each.cmdline)]
     assert "local LLM is not started" in service.log()

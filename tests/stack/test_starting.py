@@ -16,6 +16,7 @@ import pytest
 
 from processing.operations import credentials
 from tests.stack import service as stack
+from tests.stack.processes import told
 from tests.stack.service import RunningService, running_service
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -37,7 +38,7 @@ def wait_until_healthy_again(service: RunningService) -> None:
 
 
 def part_of(service: RunningService, name: str) -> psutil.Process:
-    return next(process for process in service.processes()[1:] if name in process.cmdline())
+    return next(process for process in service.processes()[1:] if name in told(process.cmdline))
 
 
 def refused(environment: dict[str, str], data_dir: Path) -> tuple[int, str]:
@@ -108,7 +109,7 @@ def test_a_killed_service_comes_back(tmp_path: Path, name: str) -> None:
         killed.kill()
         psutil.wait_procs([killed, *before], timeout=30)
 
-        while not any(name in process.cmdline() for process in service.processes()[1:]):
+        while not any(name in told(process.cmdline) for process in service.processes()[1:]):
             assert service.process.poll() is None, service.log()
             time.sleep(0.05)
         wait_until_healthy_again(service)
