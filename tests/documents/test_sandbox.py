@@ -280,7 +280,7 @@ def test_a_child_waits_for_the_next_document(sandbox: Sandbox) -> None:
     with sandbox.reading(io.BytesIO(b"hang"), mocks.FORMAT, ReadOptions(), deadline=soon()) as reading:
         assert int(next(reading).text) == waiting
         assert psutil.Process(waiting).name() == "api-v2 reading"
-        assert waiting_for(sandbox) != waiting
+    assert waiting_for(sandbox) != waiting
 
 
 def test_a_child_that_dies_while_it_waits_takes_no_document_with_it(sandbox: Sandbox) -> None:

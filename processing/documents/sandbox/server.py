@@ -94,7 +94,8 @@ class Server:
 
     def serve(self) -> None:
         while True:
-            events = self.selector.select(IDLE if self.may_fork_ahead else None)
+            # Beside a job that runs, a child that waits would take memory.
+            events = self.selector.select(IDLE if self.may_fork_ahead and not self.running else None)
             if not events:
                 self._fork_ahead()
             for key, _ in events:
