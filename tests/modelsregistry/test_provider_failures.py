@@ -194,6 +194,16 @@ def test_an_endless_answer_is_cut_off(upstream, driver, ask, piece):
     assert raised.value.code == "answer_too_large"
 
 
+def test_an_answer_of_too_many_lines_is_cut_off(upstream, driver, ask, monkeypatch):
+    """However few bytes they have: each costs time."""
+    upstream.script(stream("\n" * 2000, chunk("108"), chunk(finish_reason="stop"), "data: [DONE]\n\n"))
+    assert driver().generate(ask()).text == "108"
+    monkeypatch.setattr(http, "MAX_LINES", 1000)
+    with pytest.raises(ModelOverloaded) as raised:
+        driver().generate(ask())
+    assert raised.value.code == "answer_too_large"
+
+
 def test_nobody_there_is_worth_another_try(ask):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

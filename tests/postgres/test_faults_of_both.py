@@ -185,7 +185,7 @@ def workers_are_free(caller: Caller) -> bool:
 
 def test_a_stop_under_load_loses_nothing(tmp_path: Path, database_url: str | None, postgres_again: str | None) -> None:
     """Callers go on submitting while the service is told to end, twice, and is started again."""
-    plan = chaos.Plan(tasks=24, kills=[chaos_kills.STOP] * 2, concurrency=4, slowest=3.0, second_attempts=0, waiting=12)
+    plan = chaos.Plan(tasks=40, kills=[chaos_kills.STOP] * 2, concurrency=4, slowest=3.0, second_attempts=0, waiting=12)
     report = chaos.run(plan, tmp_path, postgres_again)
     assert report.audit.wrongs == [], report.table()
     assert report.audit.completed == report.audit.tasks

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from processing.tasks.lifecycle import LEASE
@@ -23,6 +24,7 @@ from tests.stack.test_work import Caller
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
+SANDBOX = "processing.documents.sandbox.server"
 PATIENCE = 60.0  # seconds until a test gives up
 DOWN = 12.0  # seconds that the database is away
 
@@ -120,7 +122,13 @@ def test_the_database_restarts_while_a_task_runs(
 
 def lasting(service: RunningService) -> set[int]:
     """All processes but those that read a document, of which each gets its own."""
-    return {each.pid for each in service.processes() if "processing.documents.sandbox.server" not in told(each.cmdline)}
+    return {each.pid for each in service.processes() if not is_reader(each)}
+
+
+def is_reader(process: psutil.Process) -> bool:
+    """A child of a sandbox's server, which has its command; the server itself lasts."""
+    commands = told(process.cmdline), told(lambda: psutil.Process(process.ppid()).cmdline())
+    return all(SANDBOX in command for command in commands)
 
 
 def test_the_database_is_down_as_a_task_ends(

@@ -33,7 +33,7 @@ NO_LIMITS = dict.fromkeys(
 )
 _TABLES = "apiv2.sqlite3"
 _PATIENCE = 60.0  # seconds for the parent to end
-_LINGERING = 15.0  # seconds for what is below it to be gone, too
+_LINGERING = 5.0  # seconds for what is below it to be gone, too
 
 
 @dataclass

@@ -53,6 +53,14 @@ def server(service: RunningService) -> psutil.Process:
     )
 
 
+def secret(service: RunningService) -> str:
+    """By which the service is let in to the model."""
+    show = "from modelsregistry.models import Provider; print(Provider.objects.get(name='Local LLM').secret)"
+    found = service.manage("shell", "--no-imports", "-v0", "-c", show).strip()
+    assert found
+    return found
+
+
 def offered(caller: Caller) -> bool:
     return "local-llm" in [model["id"] for model in caller.http.get("/api/v2/models").json()["models"]]
 
@@ -86,10 +94,12 @@ def test_of_a_document_that_is_too_long_it_gets_passages(caller: Caller) -> None
 
 def test_a_killed_model_is_served_again(service: RunningService, caller: Caller) -> None:
     answered(caller)
+    before = secret(service)
     killed = server(service)
     kill(killed)
     assert server(service).pid != killed.pid
     answered(caller)
+    assert secret(service) == before, "a task that came before the registry knew the new one would have been refused"
 
 
 def test_a_model_dies_with_its_parent_and_both_come_back(service: RunningService, caller: Caller) -> None:

@@ -121,6 +121,23 @@ def test_from_one_place_to_another_of_the_same_kind(
             assert lies_in(kind) == paths
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ("S3_BUCKET_NAME=No Bucket", "S3_BUCKET_NAME: takes small letters"),
+        ("S3_REGION_NAME=eu-central-1", "S3_BUCKET_NAME: STORAGE_PROVIDER=s3 needs this"),
+    ],
+)
+def test_a_file_of_malformed_variables_is_refused_as_at_a_start(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], variables: str, told: str
+) -> None:
+    file = data_dir / "new.env"
+    file.write_text(variables)
+    with pytest.raises(SystemExit):
+        migrate("local", "s3", "--to-env", str(file))
+    assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("server", ["s3"], indirect=True)
 def test_what_broke_off_goes_on_and_reads_nothing_twice(server: Server, data_dir: Path) -> None:
     with proxied(server.port) as proxy, stored_in("local", below(server.through(proxy.port), data_dir.name), data_dir):
